@@ -1,0 +1,1 @@
+//! The call protocol of alknet: named operations over any connection

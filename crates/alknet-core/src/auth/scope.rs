@@ -1,0 +1,106 @@
+//! Scopes: `service:action`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A permission: `service:action`, or `service:*` for every action of a service.
+///
+/// Both parts are 1 to 64 characters of `a-z`, `0-9`, `-` and `_`.
+///
+/// ```
+/// use alknet_core::Scope;
+/// let held: Scope = "tty:*".parse()?;
+/// assert!(held.covers(&"tty:spawn".parse()?));
+/// assert!(!held.covers(&"ssh:shell".parse()?));
+/// # Ok::<(), alknet_core::InvalidScope>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope {
+    text: Box<str>,
+    colon: usize,
+}
+
+impl Scope {
+    /// Whether who holds `self` has what `required` asks for.
+    ///
+    /// A required `service:*` is covered by `service:*` alone.
+    pub fn covers(&self, required: &Scope) -> bool {
+        self.service() == required.service() && (self.action() == "*" || self.action() == required.action())
+    }
+
+    /// The part before the colon.
+    pub fn service(&self) -> &str {
+        self.text.split_at(self.colon).0
+    }
+
+    /// The part after the colon.
+    pub fn action(&self) -> &str {
+        self.text.split_at(self.colon).1.trim_start_matches(':')
+    }
+
+    /// The scope as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let word = |part: &str| {
+            (1..=64).contains(&part.len())
+                && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+        };
+        match text.split_once(':') {
+            Some((service, action)) if word(service) && (action == "*" || word(action)) => {
+                Ok(Self { text: text.into(), colon: service.len() })
+            }
+            _ => Err(InvalidScope { text: text.chars().take(150).collect() }),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A text that is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is no scope: write service:action (as in ssh:exec) or service:* in lower case")]
+pub struct InvalidScope {
+    text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(text: &str) -> Scope {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_scope_covers_itself_and_a_star_its_whole_service() {
+        assert!(scope("ssh:exec").covers(&scope("ssh:exec")));
+        assert!(!scope("ssh:exec").covers(&scope("ssh:shell")));
+        assert!(scope("ssh:*").covers(&scope("ssh:shell")));
+        assert!(!scope("ssh:exec").covers(&scope("ssh:*")));
+        assert!(!scope("ss:*").covers(&scope("ssh:shell")));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "ssh", "ssh:", ":x", "*:x", "*:*", "ssh:ex*", "SSH:exec", "a:b:c", "a: b"] {
+            assert!(text.parse::<Scope>().is_err(), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The alknet node: configuration, assembly and command line

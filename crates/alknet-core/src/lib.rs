@@ -6,8 +6,11 @@
 mod alpn;
 pub mod auth;
 pub mod connection;
+pub mod dial;
+pub mod endpoint;
 mod handler;
 mod registry;
+pub mod tls;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,8 +18,11 @@ use std::pin::Pin;
 pub use alpn::{Alpn, InvalidAlpn};
 pub use auth::*;
 pub use connection::*;
+pub use dial::{Destination, DialError, Dialer, TransportChoice};
+pub use endpoint::{BindError, Endpoint, EndpointConfig, Limits};
 pub use handler::{HandlerError, ProtocolHandler};
 pub use registry::{HandlerRegistry, RegistryError};
+pub use tls::{CertificateError, CertificateFiles, Certificates, InvalidKey, NodeKey, ServerIdentity};
 
 /// A future behind a pointer, as traits that are used as objects need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,9 +1,9 @@
 //! The live set of handlers.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 
 use crate::{Alpn, ProtocolHandler};
 
@@ -13,7 +13,8 @@ use crate::{Alpn, ProtocolHandler};
 /// The order of registration is the server's order of preference.
 pub struct HandlerRegistry {
     entries: ArcSwap<Vec<Entry>>,
-    generation: watch::Sender<u64>,
+    generation: AtomicU64,
+    writer: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -25,7 +26,7 @@ struct Entry {
 impl HandlerRegistry {
     /// An empty registry.
     pub fn new() -> Self {
-        Self { entries: ArcSwap::default(), generation: watch::Sender::new(0) }
+        Self { entries: ArcSwap::default(), generation: AtomicU64::new(0), writer: Mutex::default() }
     }
 
     /// Adds a handler.
@@ -82,23 +83,19 @@ impl HandlerRegistry {
         self.entries.load().iter().flat_map(|entry| entry.alpns.iter().cloned()).collect()
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.generation.subscribe()
+    /// A number that changes with every change of the registry.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
-    /// Applies `edit` to a copy and swaps it in. The generation's lock makes writers take turns, so none is lost.
+    /// Applies `edit` to a copy and swaps it in. Writers take turns, so no change is lost; readers wait for nobody.
     fn change(&self, edit: impl FnOnce(&mut Vec<Entry>) -> Result<(), RegistryError>) -> Result<(), RegistryError> {
-        let mut result = Ok(());
-        self.generation.send_if_modified(|generation| {
-            let mut entries = Vec::clone(&self.entries.load());
-            result = edit(&mut entries);
-            if result.is_ok() {
-                self.entries.store(Arc::new(entries));
-                *generation += 1;
-            }
-            result.is_ok()
-        });
-        result
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = Vec::clone(&self.entries.load());
+        edit(&mut entries)?;
+        self.entries.store(Arc::new(entries));
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 }
 

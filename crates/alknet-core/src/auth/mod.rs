@@ -15,4 +15,7 @@ pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use identity::{Identity, IdentityProvider, IdentityStore, Peer, PeerConflict};
 pub use memory::MemoryIdentities;
 pub use scope::{InvalidScope, Scope};
-pub use token::{InvalidTokenHash, Token, TokenHash};
+pub use token::{InvalidTokenHash, NoRandomness, Token, TokenHash};
+
+#[cfg(test)]
+pub(crate) use fingerprint::unhex;

@@ -49,8 +49,7 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let word = |part: &str| {
-            (1..=64).contains(&part.len())
-                && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+            (1..=64).contains(&part.len()) && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
         };
         match text.split_once(':') {
             Some((service, action)) if word(service) && (action == "*" || word(action)) => {

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::CloseCode;
+use crate::BoxFuture;
 
 /// The sending half of a transport's stream. Shutting it down says that nothing follows.
 pub trait SendHalf: AsyncWrite + Send + Unpin + 'static {
@@ -40,11 +41,14 @@ impl BiStream {
 }
 
 /// The sending half of a stream. `shutdown` ends it in order; dropping it does too, [`reset`](Self::reset) does not.
+///
+/// Over QUIC, `shutdown` resolves when the peer has everything, so that a handler that shuts its streams down and returns
+/// loses nothing when the connection is closed behind it.
 pub struct SendStream(Sender);
 
 enum Sender {
     // QUIC has a case of its own so that its reads and writes are direct calls.
-    Quic(quinn::SendStream),
+    Quic { stream: quinn::SendStream, delivered: Option<BoxFuture<'static, io::Result<()>>> },
     Other(Box<dyn SendHalf>),
 }
 
@@ -63,7 +67,7 @@ impl SendStream {
     }
 
     pub(crate) fn quic(stream: quinn::SendStream) -> Self {
-        Self(Sender::Quic(stream))
+        Self(Sender::Quic { stream, delivered: None })
     }
 
     /// Writes all of `chunk`, without a copy where the transport can.
@@ -72,7 +76,7 @@ impl SendStream {
     /// When the peer has stopped the stream or the connection has ended.
     pub async fn write_chunk(&mut self, chunk: Bytes) -> io::Result<()> {
         match &mut self.0 {
-            Sender::Quic(stream) => Ok(stream.write_chunk(chunk).await?),
+            Sender::Quic { stream, .. } => Ok(stream.write_chunk(chunk).await?),
             Sender::Other(stream) => stream.write_all(&chunk).await,
         }
     }
@@ -81,7 +85,7 @@ impl SendStream {
     pub fn reset(&mut self, code: CloseCode) {
         match &mut self.0 {
             // An error says that the stream is over already, which is as good.
-            Sender::Quic(stream) => drop(stream.reset(code.value().into())),
+            Sender::Quic { stream, .. } => drop(stream.reset(code.value().into())),
             Sender::Other(stream) => stream.reset(code),
         }
     }
@@ -133,21 +137,29 @@ impl AsyncRead for RecvStream {
 impl AsyncWrite for SendStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
-            Sender::Quic(stream) => AsyncWrite::poll_write(Pin::new(stream), cx, buf),
+            Sender::Quic { stream, .. } => AsyncWrite::poll_write(Pin::new(stream), cx, buf),
             Sender::Other(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
-            Sender::Quic(stream) => AsyncWrite::poll_flush(Pin::new(stream), cx),
+            Sender::Quic { stream, .. } => AsyncWrite::poll_flush(Pin::new(stream), cx),
             Sender::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
-            Sender::Quic(stream) => AsyncWrite::poll_shutdown(Pin::new(stream), cx),
+            Sender::Quic { stream, delivered } => {
+                let delivered = delivered.get_or_insert_with(|| {
+                    // An error says that it was finished before; then only the wait is left.
+                    let _ = stream.finish();
+                    let acknowledged = stream.stopped();
+                    Box::pin(async move { acknowledged.await.map(|_| ()).map_err(io::Error::from) })
+                });
+                delivered.as_mut().poll(cx)
+            }
             Sender::Other(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -1,0 +1,100 @@
+//! The connections that are open, so that they can be counted, cut off and closed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{AuthContext, CloseCode, Connection};
+
+/// How long a handler may take to notice that its connection is gone, before its future is dropped.
+const GRACE: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+pub(crate) struct Live {
+    next_id: AtomicU64,
+    connections: Mutex<HashMap<u64, Entry>>,
+}
+
+struct Entry {
+    connection: Connection,
+    auth: AuthContext,
+    /// The peer that the connection's key named when it began.
+    peer: Option<std::sync::Arc<str>>,
+    stop: CancellationToken,
+}
+
+impl Live {
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Enters a connection. The token tells its task to drop the handler.
+    pub(crate) fn enter(&self, connection: &Connection, auth: &AuthContext) -> Registered<'_> {
+        let stop = CancellationToken::new();
+        let mut connections = self.lock();
+        // Resolved under the lock: a revocation before it is seen here, one after it finds the entry.
+        let peer = auth.identity().map(|identity| identity.id.clone());
+        let entry = Entry { connection: connection.clone(), auth: auth.clone(), peer, stop: stop.clone() };
+        connections.insert(connection.id(), entry);
+        Registered { live: self, id: connection.id(), stop }
+    }
+
+    /// Cuts off every connection whose key no longer names the peer that it named at first.
+    pub(crate) fn cut_off_revoked(&self) {
+        let revoked = |entry: &&Entry| {
+            let now = entry.auth.identity().map(|identity| identity.id.clone());
+            entry.peer.is_some() && entry.peer != now
+        };
+        let stops: Vec<_> =
+            self.lock().values().filter(revoked).map(|e| e.end(CloseCode::REVOKED, "access revoked")).collect();
+        stop_after_grace(stops);
+    }
+
+    /// Closes all connections.
+    pub(crate) fn close_all(&self, code: CloseCode, reason: &str) {
+        let stops: Vec<_> = self.lock().values().map(|entry| entry.end(code, reason)).collect();
+        stop_after_grace(stops);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn end(&self, code: CloseCode, reason: &str) -> CancellationToken {
+        tracing::info!(
+            alpn = %self.connection.alpn(),
+            connection = self.connection.id(),
+            peer = self.peer.as_deref().unwrap_or("anonymous"),
+            "closing the connection: {reason}"
+        );
+        self.connection.close(code, reason);
+        self.stop.clone()
+    }
+}
+
+fn stop_after_grace(stops: Vec<CancellationToken>) {
+    if !stops.is_empty() {
+        tokio::spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            stops.iter().for_each(CancellationToken::cancel);
+        });
+    }
+}
+
+/// A connection's entry, until it is dropped.
+pub(crate) struct Registered<'a> {
+    live: &'a Live,
+    id: u64,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.live.lock().remove(&self.id);
+    }
+}

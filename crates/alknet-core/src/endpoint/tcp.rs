@@ -1,0 +1,103 @@
+//! TLS over TCP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::server::Acceptor;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::Shared;
+use super::admission::{Permit, Verdict};
+use super::serve::{Established, spawn};
+use crate::tls::{ClientHelloInfo, fingerprints_of};
+use crate::{Alpn, SingleStream};
+
+/// How long to wait when the system cannot give another socket.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+/// After that long a silence TCP asks whether the peer is still there, so that the connections of known peers, which
+/// may be silent for good, end when the peer is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn accept_loop(shared: Arc<Shared>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.draining.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, remote)) => accept(&shared, stream, remote),
+            Err(error) if is_about_one_client(&error) => {}
+            Err(error) => {
+                tracing::warn!("cannot accept a TCP connection: {error}");
+                tokio::time::sleep(ACCEPT_BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// `accept` also reports errors of the connection that it would have returned (accept(2)).
+fn is_about_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
+    let remote = super::canonical(remote);
+    match shared.admission.admit(remote.ip(), true) {
+        Verdict::Admit(permit) => {
+            let task_shared = shared.clone();
+            spawn(shared, async move { handshake(&task_shared, stream, remote, permit).await });
+        }
+        Verdict::Refuse(refusal) => {
+            tracing::debug!(%remote, transport = "tls", "refused: {} reached", refusal.setting())
+        }
+        // Only QUIC's addresses are in doubt.
+        Verdict::Validate => {}
+    }
+}
+
+async fn handshake(shared: &Shared, stream: TcpStream, remote: SocketAddr, permit: Permit) -> Option<Established> {
+    let failed = |reason: &str, offered: Option<&ClientHelloInfo>| match offered {
+        Some(hello) => {
+            tracing::info!(%remote, transport = "tls", offered = hello.offered(), "handshake failed: {reason}")
+        }
+        None => tracing::debug!(%remote, transport = "tls", "handshake failed: {reason}"),
+    };
+    let mut hello = None;
+    match tokio::time::timeout(shared.limits.handshake_timeout(), negotiate(shared, stream, &mut hello)).await {
+        Ok(Ok(stream)) => {
+            let (_, session) = stream.get_ref();
+            let alpn = session.alpn_protocol().map_or_else(|| Alpn::new("http/1.1"), Alpn::new).ok()?;
+            let fingerprints = session.peer_certificates().map(fingerprints_of).unwrap_or_default();
+            let transport = Box::new(SingleStream::new("tls", stream));
+            Some(Established { transport, alpn, remote, fingerprints, permit })
+        }
+        Ok(Err(error)) => {
+            failed(&error.to_string(), hello.as_ref());
+            None
+        }
+        Err(_) => {
+            failed("it took too long", hello.as_ref());
+            None
+        }
+    }
+}
+
+async fn negotiate(
+    shared: &Shared,
+    stream: TcpStream,
+    hello: &mut Option<ClientHelloInfo>,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let info = hello.insert(ClientHelloInfo::of(&start.client_hello()));
+    let config = shared.tls().tcp(info);
+    start.into_stream(config).await
+}

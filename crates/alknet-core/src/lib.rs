@@ -19,7 +19,7 @@ pub use alpn::{Alpn, InvalidAlpn};
 pub use auth::*;
 pub use connection::*;
 pub use dial::{Destination, DialError, Dialer, TransportChoice};
-pub use endpoint::{BindError, Endpoint, EndpointConfig, Limits};
+pub use endpoint::{BindError, Endpoint, EndpointConfig, EndpointStatus, Limits};
 pub use handler::{HandlerError, ProtocolHandler};
 pub use registry::{HandlerRegistry, RegistryError};
 pub use tls::{CertificateError, CertificateFiles, Certificates, InvalidKey, NodeKey, ServerIdentity};

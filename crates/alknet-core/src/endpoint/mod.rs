@@ -153,6 +153,11 @@ impl Endpoint {
         self.shared.admission.connections()
     }
 
+    /// A handle that tells how the endpoint does, for as long as anybody wants to know.
+    pub fn status(&self) -> EndpointStatus {
+        EndpointStatus { shared: self.shared.clone(), addresses: self.addresses.clone() }
+    }
+
     /// Stops accepting, asks the handlers to finish, and closes what is left after `drain`. Says whether all had
     /// finished by themselves.
     pub async fn shutdown(&self, drain: Duration) -> bool {
@@ -168,6 +173,24 @@ impl Endpoint {
             let _ = tokio::time::timeout(FAREWELL, quic.wait_idle()).await;
         }
         drained
+    }
+}
+
+/// How an endpoint does.
+pub struct EndpointStatus {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl EndpointStatus {
+    /// As [`Endpoint::local_addresses`].
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// As [`Endpoint::connections`].
+    pub fn connections(&self) -> usize {
+        self.shared.admission.connections()
     }
 }
 

@@ -107,7 +107,7 @@ async fn handshake(shared: &Shared, incoming: Incoming, remote: SocketAddr, perm
 }
 
 fn log_failure(remote: SocketAddr, hello: &ClientHelloInfo, reason: &str) {
-    tracing::info!(%remote, transport = "quic", offered = hello.offered(), "handshake failed: {reason}");
+    tracing::info!(%remote, transport = "quic", offered = %hello.offered(), "handshake failed: {reason}");
 }
 
 pub(crate) fn negotiated_alpn(connection: &quinn::Connection) -> Option<Alpn> {

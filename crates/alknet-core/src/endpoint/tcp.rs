@@ -65,7 +65,7 @@ fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
 async fn handshake(shared: &Shared, stream: TcpStream, remote: SocketAddr, permit: Permit) -> Option<Established> {
     let failed = |reason: &str, offered: Option<&ClientHelloInfo>| match offered {
         Some(hello) => {
-            tracing::info!(%remote, transport = "tls", offered = hello.offered(), "handshake failed: {reason}")
+            tracing::info!(%remote, transport = "tls", offered = %hello.offered(), "handshake failed: {reason}")
         }
         None => tracing::debug!(%remote, transport = "tls", "handshake failed: {reason}"),
     };

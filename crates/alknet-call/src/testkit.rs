@@ -1,0 +1,63 @@
+//! What the tests of this crate share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alknet_core::{
+    Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, Peer, SingleStream, TokenHash,
+};
+use tokio::io::{DuplexStream, duplex};
+
+use crate::{Access, CallerInfo, OperationContext, OperationSpec};
+
+pub(crate) fn identity(id: &str, scopes: &[&str]) -> Identity {
+    let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+    Identity { id: id.into(), scopes, resources: Default::default() }
+}
+
+/// A provider that knows one peer: the key of sevens, and the token `alk_<id>`.
+fn provider(id: &str, scopes: &[&str]) -> Arc<MemoryIdentities> {
+    let peer = Peer {
+        identity: Arc::new(identity(id, scopes)),
+        fingerprints: vec![Fingerprint::Ed25519([7; 32])],
+        tokens: vec![TokenHash::of(&format!("alk_{id}"))],
+        enabled: true,
+    };
+    Arc::new(MemoryIdentities::new(vec![peer]).unwrap())
+}
+
+/// A connection of that peer's.
+pub(crate) fn auth_of(id: &str, scopes: &[&str]) -> AuthContext {
+    AuthContext::new([Fingerprint::Ed25519([7; 32])], provider(id, scopes))
+}
+
+/// A stranger's connection to a node that knows that peer.
+pub(crate) fn stranger_beside(id: &str, scopes: &[&str]) -> AuthContext {
+    AuthContext::new([], provider(id, scopes))
+}
+
+pub(crate) fn nobody() -> AuthContext {
+    AuthContext::new([], Arc::new(MemoryIdentities::default()))
+}
+
+pub(crate) fn pipe(size: usize) -> (DuplexStream, Connection) {
+    let (peer, own) = duplex(size);
+    (peer, connection(own))
+}
+
+pub(crate) fn connection(io: DuplexStream) -> Connection {
+    Connection::new(SingleStream::new("pipe", io), Alpn::new("alknet/call").unwrap())
+}
+
+pub(crate) fn context(identity: Option<Identity>) -> OperationContext {
+    let peer = CallerInfo::of(&pipe(1).1, &nobody());
+    OperationContext::new("1", identity.map(Arc::new), Arc::new(peer), Duration::from_secs(30))
+}
+
+pub(crate) fn spec(name: &'static str, access: Access) -> OperationSpec {
+    OperationSpec::new(name.parse().unwrap()).with_access(access)
+}
+
+pub(crate) fn frame(text: &str) -> Vec<u8> {
+    [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat()
+}

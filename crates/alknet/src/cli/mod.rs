@@ -1,0 +1,141 @@
+//! The command line: what it takes, and which function does it.
+
+mod apply;
+mod call;
+mod check_config;
+mod connect;
+mod demo;
+mod dial;
+mod generate;
+mod id;
+mod init;
+mod output;
+mod peer;
+mod report;
+mod serve;
+mod status;
+mod token;
+mod vault;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigErrors};
+use crate::environment::Environment;
+use output::Output;
+
+/// A networking node: many services on one port, chosen by the ALPN of the TLS handshake
+#[derive(Parser)]
+#[command(name = "alknet", version, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file [default: $XDG_CONFIG_HOME/alknet/alknet.toml; for root, if that is missing,
+    /// /etc/alknet/alknet.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a node: its mnemonic, its vault and its configuration
+    Init(init::InitArgs),
+    /// Run the node
+    Serve(serve::ServeArgs),
+    /// Look for errors in a configuration; needs neither network nor secrets
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Show the node's identity
+    Id(id::IdArgs),
+    /// Say who may come, and whom the node dials
+    #[command(subcommand)]
+    Peer(peer::PeerCommand),
+    /// Make and revoke the bearer tokens of peers
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Keep the secrets of services encrypted
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
+    /// Connect standard input and output to a protocol of a node, as OpenSSH's ProxyCommand needs it
+    Connect(connect::ConnectArgs),
+    /// Call an operation of a node
+    Call(call::CallArgs),
+    /// Show how a node is doing
+    Status(status::StatusArgs),
+    /// Try everything out with nodes of their own, which are gone afterwards
+    Demo(demo::DemoArgs),
+    /// Print the completions of a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page, or write all of them into a folder
+    Man(generate::ManArgs),
+}
+
+/// What every command gets.
+struct Invocation {
+    environment: Environment,
+    config_file: PathBuf,
+    /// `--config` was given.
+    config_is_named: bool,
+    output: Output,
+}
+
+impl Invocation {
+    fn load_config(&self) -> Result<Config, ConfigErrors> {
+        config::load(&self.config_file)
+    }
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way, too. Where they cannot be printed, nobody reads a complaint.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(report::USAGE));
+        }
+    };
+    let environment = Environment::read();
+    let invocation = Invocation {
+        config_file: environment.config_file(cli.config.as_deref()),
+        config_is_named: cli.config.is_some(),
+        environment,
+        output: Output,
+    };
+    match run(cli.command, &invocation) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report::report(&error),
+    }
+}
+
+fn run(command: Command, invocation: &Invocation) -> anyhow::Result<()> {
+    match command {
+        Command::Init(args) => init::run(args, invocation),
+        Command::Serve(args) => serve::run(args, invocation),
+        Command::CheckConfig(args) => check_config::run(args, invocation),
+        Command::Id(args) => id::run(args, invocation),
+        Command::Peer(command) => peer::run(command, invocation),
+        Command::Token(command) => token::run(command, invocation),
+        Command::Vault(command) => vault::run(command, invocation),
+        Command::Connect(args) => connect::run(args, invocation),
+        Command::Call(args) => call::run(args, invocation),
+        Command::Status(args) => status::run(args, invocation),
+        Command::Demo(args) => demo::run(args, invocation),
+        Command::Completions(args) => generate::completions(args, invocation),
+        Command::Man(args) => generate::man(args, invocation),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,124 @@
+//! What the demo shows. A scene is a list of commands with what has to come of each.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+
+use super::fleet::{Fleet, Node};
+use super::show::Show;
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";
+
+/// What has to come of a command.
+enum Expect<'a> {
+    /// It succeeds and prints this.
+    Success(&'a str),
+    /// It fails and says this.
+    Failure(&'a str),
+}
+
+use Expect::{Failure, Success};
+
+fn step(show: &Show, node: &Node, arguments: &[&str], input: &str, expect: Expect<'_>) -> anyhow::Result<()> {
+    let command = format!("alknet {}", arguments.iter().map(|a| shorten(a)).collect::<Vec<_>>().join(" "));
+    let shown = match input.lines().next() {
+        Some(first) => format!("echo \"{}…\" | {command}", shorten(first)),
+        None => command.clone(),
+    };
+    show.command(node.name, &shown);
+    let output = node.run(arguments, input)?;
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    let text = String::from_utf8_lossy(&text);
+    show.output(&text);
+    let (success, words) = match expect {
+        Success(words) => (true, words),
+        Failure(words) => (false, words),
+    };
+    if output.status.success() != success || !text.contains(words) {
+        let end = if success { "succeed" } else { "fail" };
+        bail!("`{command}` had to {end} and to say \"{words}\"; it ended with {}", output.status);
+    }
+    Ok(())
+}
+
+/// Fingerprints are long; what matters of them here is that they differ.
+fn shorten(argument: &str) -> String {
+    match argument
+        .split_once("ed25519:")
+        .map(|(before, rest)| (before, rest.split_at_checked(8), rest.split_at_checked(64)))
+    {
+        Some((before, Some((head, _)), Some((_, tail)))) => format!("{before}ed25519:{head}…{tail}"),
+        _ if argument.starts_with('{') => format!("'{argument}'"),
+        _ => argument.to_owned(),
+    }
+}
+
+pub(super) fn dispatch(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("One port number, several protocols, two transports: the TLS handshake's ALPN decides");
+    let laptop = &fleet.laptop;
+    for transport in ["tcp", "quic"] {
+        step(show, laptop, &["connect", "hub", "http/1.1", "--transport", transport], HEALTH, Success("ok"))?;
+        let list = ["call", "hub", "/services/list", "--transport", transport, "--json"];
+        step(show, laptop, &list, "", Success("/services/list"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn calls(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("Calls between nodes: whoever has a peer's key or token is that peer, on every protocol");
+    step(show, &fleet.laptop, &["status", "hub"], "", Success("you are      laptop over quic"))?;
+    step(show, &fleet.worker, &["call", "hub", "/node/info", "--json"], "", Success("\"id\":\"worker\""))?;
+    step(show, &fleet.hub, &["status", "worker", "--transport", "tcp"], "", Success("you are      hub over tls"))?;
+    show.say("");
+    show.say("The same operation over HTTP, from nobody's machine, with the laptop's token:");
+    let token = fleet.token.reveal();
+    let hub = format!("{}@{}", fleet.hub.fingerprint, fleet.hub.address());
+    let connect = ["connect", &hub, "http/1.1", "--transport", "tcp"];
+    step(show, &fleet.stranger, &connect, &post_info(token), Success("\"id\":\"laptop\""))
+}
+
+fn post_info(token: &str) -> String {
+    format!(
+        "POST /node/info HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\
+         Connection: close\r\n\r\n"
+    )
+}
+
+pub(super) fn strangers(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("What a stranger gets: nothing");
+    let stranger = &fleet.stranger;
+    let hub = format!("{}@{}", fleet.hub.fingerprint, fleet.hub.address());
+    step(show, stranger, &["call", &hub, "/node/info"], "", Failure("UNAUTHENTICATED"))?;
+    step(show, stranger, &["connect", &hub, "alknet/ssh"], "", Failure("does not serve the ALPN \"alknet/ssh\""))?;
+    let wrong_token = post_info("alk_guessed");
+    step(show, stranger, &["connect", &hub, "http/1.1"], &wrong_token, Success("404 Not Found"))?;
+    show.say("");
+    show.say("And a node that is not the one it should be:");
+    let impostor = format!("{}@{}", fleet.worker.fingerprint, fleet.hub.address());
+    step(show, stranger, &["status", &impostor], "", Failure("another node than expected"))
+}
+
+pub(super) fn revocation(fleet: &mut Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("A peer that is removed loses its open connections at once; nobody else notices");
+    // A request keeps the connection in use: the answer shows that the hub has taken the laptop in.
+    let frame = call_frame();
+    let connect = ["connect", "hub", "alknet/call"];
+    show.command(fleet.laptop.name, "alknet connect hub alknet/call    # and stays connected");
+    let mut held = fleet.laptop.hold(&connect, &frame)?;
+    // Held open until the end: it must not be the end of the input that ends the connection.
+    let _input = held.stdin.take();
+    let removed = Instant::now();
+    step(show, &fleet.hub, &["peer", "remove", "laptop"], "", Success("laptop"))?;
+    held.wait().context("the held connection cannot be waited for")?;
+    show.say("");
+    show.say(&format!("The laptop's connection ended {} ms after the command began.", removed.elapsed().as_millis()));
+    step(show, &fleet.laptop, &["status", "hub"], "", Failure("UNAUTHENTICATED"))?;
+    step(show, &fleet.worker, &["status", "hub"], "", Success("you are      worker"))
+}
+
+/// A call of services/list as it stands on the wire: the length in four bytes, then JSON.
+fn call_frame() -> String {
+    let json = r#"{"type":"call.requested","id":"1","payload":{"operationId":"/services/list","input":null}}"#;
+    // A length below 128 is its own four bytes in UTF-8.
+    format!("\0\0\0{}{json}", char::from(u8::try_from(json.len()).unwrap_or_default()))
+}

@@ -1,0 +1,214 @@
+//! Puts a node together: the one place where configuration, vault and handlers meet.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use alknet_call::builtin::{self, NodeFacts};
+use alknet_call::{
+    Access, CallError, CallHandler, ErrorCode, OperationContext, OperationName, OperationSpec, Registry,
+};
+use alknet_core::{
+    BindError, CertificateError, CertificateFiles, Certificates, Endpoint, EndpointConfig, Fingerprint,
+    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, NodeKey, Peer, PeerConflict, ProtocolHandler,
+};
+use alknet_http::HttpHandler;
+use tokio::sync::Mutex;
+
+use super::reload::{ReloadError, ReloadReport};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::secrets::SecretFiles;
+use crate::vault::{self, OpenVaultError};
+
+/// The id of the node itself: what dials with the node's own key, as `alknet status` does, is this peer.
+const SELF_ID: &str = "self";
+
+/// A node that runs.
+pub struct Node {
+    pub(super) config: Mutex<Config>,
+    pub(super) environment: Environment,
+    pub(super) certificates: Arc<Certificates>,
+    pub(super) identities: Arc<MemoryIdentities>,
+    pub(super) operations: Arc<Registry>,
+    handlers: Arc<HandlerRegistry>,
+    endpoint: Endpoint,
+    name: String,
+    fingerprint: Fingerprint,
+}
+
+impl Node {
+    /// Opens the vault, binds the port and serves. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// Whatever keeps the node from starting; nothing is left running then.
+    pub fn start(config: Config, environment: Environment) -> Result<Arc<Self>, StartError> {
+        let key = own_key(&config, &environment)?;
+        let fingerprint = key.fingerprint();
+        let identities = Arc::new(MemoryIdentities::new(peers(&config, fingerprint))?);
+        let certificates = Arc::new(Certificates::load(certificate_files(&config, &environment))?);
+        let operations = Arc::new(Registry::new());
+        let handlers = Arc::new(HandlerRegistry::new());
+        for (handler, enabled) in configured_handlers(&config, &operations) {
+            if enabled {
+                handlers.add(handler)?;
+            }
+        }
+        let mut endpoint =
+            EndpointConfig::new(config.endpoint.listen.clone(), key, handlers.clone(), identities.clone());
+        endpoint.limits = config.endpoint.limits.clone();
+        endpoint.certificates = certificates.clone();
+        let node = Arc::new(Self {
+            name: config.node.name.to_string(),
+            endpoint: Endpoint::bind(endpoint)?,
+            config: Mutex::new(config),
+            environment,
+            certificates,
+            identities,
+            operations,
+            handlers,
+            fingerprint,
+        });
+        node.register_operations()?;
+        Ok(node)
+    }
+
+    fn register_operations(self: &Arc<Self>) -> Result<(), StartError> {
+        let (name, fingerprint, started) = (self.name.clone(), self.fingerprint, Instant::now());
+        let (handlers, status) = (self.handlers.clone(), self.endpoint.status());
+        builtin::register(&self.operations, move || NodeFacts {
+            name: name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint,
+            alpns: handlers.alpns(),
+            listen: status.local_addresses().to_vec(),
+            started,
+            connections: status.connections(),
+        })?;
+        // The registry belongs to the node, so a strong reference would keep both for ever.
+        let node = Arc::downgrade(self);
+        let spec = OperationSpec::new(OperationName::from_static("config/reload"))
+            .with_description("Reads the configuration again: peers, tokens, certificates and handlers")
+            .with_access(Access::Scopes(vec![crate::scopes::node_admin()]));
+        self.operations.register(spec, move |_: OperationContext, _| reload_operation(node.clone()))?;
+        Ok(())
+    }
+
+    /// The addresses that it listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.endpoint.local_addresses()
+    }
+
+    /// Connections at this moment.
+    pub fn connections(&self) -> usize {
+        self.endpoint.connections()
+    }
+
+    /// Who serves what.
+    pub fn handlers(&self) -> &HandlerRegistry {
+        &self.handlers
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its key.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Stops accepting, lets the handlers finish, and closes what is left after `drain`. Says whether all had finished.
+    pub async fn shutdown(&self, drain: Duration) -> bool {
+        self.endpoint.shutdown(drain).await
+    }
+}
+
+async fn reload_operation(node: Weak<Node>) -> Result<serde_json::Value, CallError> {
+    let Some(node) = node.upgrade() else { return Err(CallError::new(ErrorCode::Unavailable, "the node shuts down")) };
+    match node.reload().await {
+        Ok(report) => {
+            report.log();
+            Ok(report.to_json())
+        }
+        Err(error @ ReloadError::Config(_)) => Err(CallError::invalid_input(error.to_string())),
+        Err(error) => Err(CallError::internal(error)),
+    }
+}
+
+/// The vault is open for no longer than this takes.
+fn own_key(config: &Config, environment: &Environment) -> Result<NodeKey, StartError> {
+    let opened = vault::open(config, environment)?;
+    opened.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(vault::node_key(&opened.vault)?)
+}
+
+/// Every handler that this binary has, and whether the configuration wants it. The order is the order of preference when
+/// a client offers several ALPNs.
+pub(super) fn configured_handlers(
+    config: &Config,
+    operations: &Arc<Registry>,
+) -> Vec<(Arc<dyn ProtocolHandler>, bool)> {
+    vec![
+        (Arc::new(CallHandler::new(operations.clone(), config.call.settings.clone())), config.call.enable),
+        (Arc::new(HttpHandler::new(operations.clone(), config.http.settings.clone())), config.http.enable),
+    ]
+}
+
+/// The configured peers, and the node itself unless they name its key already.
+pub(super) fn peers(config: &Config, own: Fingerprint) -> Vec<Peer> {
+    let mut peers = config.peers();
+    if !peers.iter().any(|peer| peer.fingerprints.contains(&own)) {
+        let scopes = vec![crate::scopes::node_admin()];
+        let identity = Arc::new(Identity { id: SELF_ID.into(), scopes, resources: Default::default() });
+        peers.push(Peer { identity, fingerprints: vec![own], tokens: Vec::new(), enabled: true });
+    }
+    peers
+}
+
+pub(super) fn certificate_files(config: &Config, environment: &Environment) -> Vec<CertificateFiles> {
+    let secrets = SecretFiles::of(config, environment);
+    let files = config.endpoint.certificates.iter();
+    files
+        .map(|f| CertificateFiles { certificate: config.beside(&f.certificate), key: secrets.locate(&f.key) })
+        .collect()
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The vault does not open.
+    #[error(transparent)]
+    Vault(#[from] OpenVaultError),
+    /// The node key cannot be used.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
+    /// Two peers cannot be told apart.
+    #[error(transparent)]
+    Peers(#[from] PeerConflict),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Two handlers want one ALPN.
+    #[error(transparent)]
+    Handlers(#[from] alknet_core::RegistryError),
+    /// The port is not to be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Two operations have one name.
+    #[error(transparent)]
+    Operations(#[from] alknet_call::NameTaken),
+}
+
+impl Node {
+    /// Reads the configuration again and applies what has changed, without dropping a connection of anybody who is still
+    /// welcome.
+    ///
+    /// # Errors
+    /// When the new configuration cannot be used; then the old one stays in force as a whole.
+    pub async fn reload(self: &Arc<Self>) -> Result<ReloadReport, ReloadError> {
+        super::reload::reload(self).await
+    }
+}

@@ -1,0 +1,46 @@
+//! What a test needs of the machine, and whether it is there.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Need {
+    Curl,
+    OpenSsl,
+    Aioquic,
+    /// Root and iproute2.
+    NetworkNamespaces,
+}
+
+impl Need {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Curl => "curl",
+            Self::OpenSsl => "openssl",
+            Self::Aioquic => "aioquic in target/e2e-python, which scripts/test makes",
+            Self::NetworkNamespaces => "root and iproute2",
+        }
+    }
+
+    pub(crate) fn is_met(self) -> bool {
+        match self {
+            Self::Curl => succeeds(Command::new("curl").arg("--version")),
+            Self::OpenSsl => succeeds(Command::new("openssl").arg("version")),
+            Self::Aioquic => succeeds(Command::new(python()).args(["-c", "import aioquic"])),
+            Self::NetworkNamespaces => {
+                rustix::process::geteuid().is_root() && succeeds(Command::new("ip").args(["netns", "list"]))
+            }
+        }
+    }
+}
+
+/// The Python with the packages of `scripts/requirements.txt`.
+pub(crate) fn python() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.join("target/e2e-python/bin/python3")
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}

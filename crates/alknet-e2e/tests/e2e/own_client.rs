@@ -38,7 +38,7 @@ fn identities() -> anyhow::Result<()> {
             let info = client.call("/node/info", &()).await?;
             ensure!(info["caller"]["id"] == "alice" && info["connections"].is_number(), "{info}");
             let wrong = client.call_with("/node/info", &(), CallOptions::new().auth_token("alk_guessed")).await;
-            let error = wrong.err().expect("a wrong token is refused").to_string();
+            let error = wrong.expect_err("a wrong token is refused").to_string();
             ensure!(error.contains("UNAUTHENTICATED"), "{error}");
         }
         Ok(())

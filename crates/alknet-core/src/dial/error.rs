@@ -84,6 +84,11 @@ impl DialError {
     pub(super) fn is_about_the_path(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
     }
+
+    /// Whether the machine is there and says that nobody listens.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused)
+    }
 }
 
 impl From<ClientConfigError> for DialError {

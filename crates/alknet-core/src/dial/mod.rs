@@ -15,6 +15,8 @@ use crate::{Alpn, Connection, NodeKey, ServerIdentity};
 /// How long QUIC is tried alone before TCP is tried as well: long enough for a handshake around the world, short enough
 /// that nobody waits long where UDP is blocked.
 const QUIC_HEAD_START: Duration = Duration::from_millis(750);
+/// How long QUIC may still take after TCP was refused. A node listens on both, so most likely there is none.
+const QUIC_LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// A node as somebody who dials it knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +136,9 @@ impl Dialer {
                 done => done,
             },
             done = &mut tcp => match done {
+                Err(error) if error.is_refusal() => {
+                    tokio::time::timeout(QUIC_LAST_CHANCE, quic).await.unwrap_or(Err(error))
+                }
                 Err(error) if error.is_about_the_path() => quic.await,
                 done => done,
             },
@@ -148,7 +153,7 @@ impl Dialer {
         tcp::connect(node, address, alpn, self.key.as_ref()).await
     }
 
-    /// Closes all QUIC connections that it opened and waits until the peers know, a second at most.
+    /// Closes all QUIC connections that it opened, and gives the news of it a moment to leave this machine.
     pub async fn close(&self) {
         self.quic.close().await;
     }

@@ -17,7 +17,8 @@ use crate::{Alpn, CloseCode, Connection, NodeKey, QuicTransport};
 
 /// A dialed connection stays open while the process lives, so it speaks up three times in each idle time.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-const FAREWELL: Duration = Duration::from_secs(1);
+/// The last packets leave at once. Should they get lost, the peer finds out by its idle time-out.
+const FAREWELL: Duration = Duration::from_millis(20);
 
 /// The sockets that all dialed connections share, one for each address family, opened on first use.
 #[derive(Default)]

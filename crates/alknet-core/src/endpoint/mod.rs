@@ -31,8 +31,11 @@ use crate::{Certificates, CloseCode, HandlerRegistry, IdentityProvider, NodeKey}
 use admission::Admission;
 use live::Live;
 
-/// How long the last packets of closed connections get to reach their peers.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long handlers get to end once their connections are closed.
+const END: Duration = Duration::from_secs(1);
+/// How long the last packets of closed connections get to leave. Should they get lost, the peers find out by their idle
+/// time-outs.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// What an endpoint is made of.
 #[non_exhaustive]
@@ -166,7 +169,7 @@ impl Endpoint {
         let drained = tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_ok();
         if !drained {
             self.shared.live.close_all(CloseCode::SHUTTING_DOWN, "the node shuts down");
-            let _ = tokio::time::timeout(FAREWELL, self.shared.tasks.wait()).await;
+            let _ = tokio::time::timeout(END, self.shared.tasks.wait()).await;
         }
         for quic in &self.quic {
             quic.close(CloseCode::SHUTTING_DOWN.value().into(), b"the node shuts down");

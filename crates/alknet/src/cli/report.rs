@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use alknet_core::DialError;
 use alknet_vault::sealed::SealedError;
 
 use super::output::OutputError;
@@ -68,6 +69,12 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         if let Some(EditError::NoSuchPeer { .. }) = cause.downcast_ref() {
             return Some("\"alknet peer list\" shows the peers, \"alknet peer add\" makes one");
+        }
+        if let Some(DialError::Unreachable { .. } | DialError::TimedOut { .. }) = cause.downcast_ref() {
+            return Some("does the node run (\"alknet serve\"), and do firewalls let its port through, UDP or TCP?");
+        }
+        if let Some(DialError::NoSuchAlpn { .. }) = cause.downcast_ref() {
+            return Some("\"alknet status NODE\" shows what a node serves");
         }
         if let Some(InitError::Exists { .. }) = cause.downcast_ref() {
             return Some("\"alknet id\" shows the node that is there, \"alknet serve\" runs it");

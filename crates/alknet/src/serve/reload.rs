@@ -23,7 +23,7 @@ pub struct ReloadReport {
 
 impl ReloadReport {
     pub(super) fn log(&self) {
-        tracing::info!("configuration reloaded: {} peers, serving {}", self.peers, self.alpns.join(", "));
+        tracing::info!("configuration reloaded: peers: {}, serving: {}", self.peers, self.alpns.join(", "));
         if !self.restart_needed.is_empty() {
             tracing::warn!("restart the node to apply the change of {}", self.restart_needed.join(", "));
         }

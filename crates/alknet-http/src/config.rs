@@ -24,8 +24,8 @@ pub struct HttpConfig {
     /// How many fields the head of a request over `http/1.1` may have. Default: 100.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_headers: u32,
-    /// How long the next head of a request may take over `http/1.1`, from the end of the request before. Over `h2`, how
-    /// long a ping may go unanswered. Default: 30.
+    /// How long the next head of a request may take over `http/1.1`, from the end of the request before. Over `h2` the
+    /// endpoint's idle time-out stands for it: pings of ours would keep it from ever passing. Default: 30.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub header_timeout_seconds: u32,
     /// How long a request may take from its head to the head of its answer. Default: 60.
@@ -34,9 +34,6 @@ pub struct HttpConfig {
     /// How many requests of one `h2` connection run at the same time. Default: 128.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_concurrent_streams: u32,
-    /// After how much silence an `h2` client is pinged. Default: 60.
-    #[serde(deserialize_with = "at_least::<1, _, _>")]
-    pub ping_seconds: u32,
 }
 
 impl Default for HttpConfig {
@@ -48,7 +45,6 @@ impl Default for HttpConfig {
             header_timeout_seconds: 30,
             request_timeout_seconds: 60,
             max_concurrent_streams: 128,
-            ping_seconds: 60,
         }
     }
 }
@@ -60,10 +56,6 @@ impl HttpConfig {
 
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds.into())
-    }
-
-    pub(crate) fn ping_interval(&self) -> Duration {
-        Duration::from_secs(self.ping_seconds.into())
     }
 }
 

@@ -195,9 +195,7 @@ fn http2(config: &HttpConfig) -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_header_list_size(config.max_header_bytes)
-        .max_concurrent_streams(config.max_concurrent_streams)
-        .keep_alive_interval(config.ping_interval())
-        .keep_alive_timeout(config.header_timeout());
+        .max_concurrent_streams(config.max_concurrent_streams);
     builder
 }
 

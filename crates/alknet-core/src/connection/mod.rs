@@ -33,7 +33,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Ends the connection now; streams that are open on it fail.
     fn close(&self, code: CloseCode, reason: &str);
 
-    /// Ends the connection after what was written has been handed over. Called once the handler has returned.
+    /// Ends the connection after what was written has been handed over, in bounded time. Called once the handler has
+    /// returned.
     fn finish(&self) -> BoxFuture<'_, ()>;
 
     /// Resolves when the connection has ended, with the reason.

@@ -13,6 +13,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::{BiStream, CloseCode, ConnectionError, RecvHalf, RecvStream, SendHalf, SendStream, Transport};
 use crate::BoxFuture;
 
+/// How long a peer may take to make room for the last bytes. Whoever reads nothing for that long gets no orderly end.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
 /// Makes a [`Transport`] of any byte stream. The first `accept_bi` or `open_bi` takes the stream.
 pub struct SingleStream<S> {
     name: &'static str,
@@ -102,8 +105,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for SingleStr
         Box::pin(async {
             drop(self.claim());
             if !self.shared.closed.is_cancelled() {
+                let shutdown = std::future::poll_fn(|cx| Pin::new(&mut *self.shared.io()).poll_shutdown(cx));
                 // An error says that the peer is gone already: nobody is left to tell.
-                let _ = std::future::poll_fn(|cx| Pin::new(&mut *self.shared.io()).poll_shutdown(cx)).await;
+                let _ = tokio::time::timeout(FINISH_LIMIT, shutdown).await;
             }
             self.shared.close(ConnectionError::LocallyClosed);
         })
@@ -232,6 +236,37 @@ mod tests {
         let mut read = String::new();
         client.read_to_string(&mut read).await.unwrap();
         assert_eq!(read, "last words");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_read_cannot_hold_the_end_up() {
+        let (near, _client) = duplex(1);
+        let connection = Connection::new(SingleStream::new("pipe", Unflushed(near)), Alpn::new("x").unwrap());
+        connection.finish().await;
+        assert!(matches!(connection.closed().await, ConnectionError::LocallyClosed));
+    }
+
+    /// Never gets rid of what was written.
+    struct Unflushed(DuplexStream);
+
+    impl AsyncRead for Unflushed {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Unflushed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
     }
 
     #[tokio::test]

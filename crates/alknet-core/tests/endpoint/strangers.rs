@@ -49,6 +49,57 @@ async fn a_client_that_never_finishes_its_handshake_is_closed() {
     still_serves(&node).await;
 }
 
+/// A relay that lets the first `packets` of clients through to the node, and none back.
+async fn one_way_to(node: &Node, packets: usize) -> std::net::SocketAddr {
+    let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (address, node) = (relay.local_addr().unwrap(), node.address());
+    tokio::spawn(async move {
+        let onwards = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut packet = [0; 2000];
+        for _ in 0..packets {
+            let length = relay.recv(&mut packet).await.unwrap();
+            onwards.send_to(&packet[..length], node).await.unwrap();
+        }
+        // The port stays taken, so that nobody is told that it is closed.
+        std::future::pending::<()>().await;
+        drop(relay);
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_quic_client_that_never_finishes_its_handshake_is_dropped() {
+    let node = Node::with(|config| config.limits.handshake_timeout_seconds = 1);
+    // With a post-quantum key share the ClientHello takes two packets.
+    let destination = Destination { address: one_way_to(&node, 2).await.to_string(), ..node.destination() };
+    let _dialing = tokio::spawn(async move {
+        Dialer::new(None).dial(&destination, &alpn("echo"), TransportChoice::Quic, PATIENCE).await.is_ok()
+    });
+    until("it holds a place", || node.endpoint.connections() > 0).await;
+    until("the place is free again", || node.endpoint.connections() == 0).await;
+    still_serves(&node).await;
+}
+
+#[tokio::test]
+async fn an_address_that_anyone_could_have_written_cannot_use_up_the_places_of_its_owner() {
+    let node = Node::with(|config| {
+        config.limits.max_connections_per_address = 8;
+        config.limits.handshake_timeout_seconds = 300;
+    });
+    // Initial packets of many clients, none of which ever answers: what a spoofer can do in the name of 127.0.0.1.
+    let destination = Destination { address: one_way_to(&node, usize::MAX).await.to_string(), ..node.destination() };
+    let mut spoofed = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let destination = destination.clone();
+        spoofed.spawn(async move {
+            Dialer::new(None).dial(&destination, &alpn("echo"), TransportChoice::Quic, PATIENCE).await.is_ok()
+        });
+    }
+    until("they hold what they can get", || node.endpoint.connections() == 4).await;
+    still_serves(&node).await;
+    until("only those are left", || node.endpoint.connections() == 4).await;
+}
+
 #[tokio::test]
 async fn a_client_hello_may_come_byte_by_byte() {
     let node = Node::start();

@@ -47,6 +47,8 @@ pub const DEFAULT_PORT: u16 = 4433;
 /// The largest file that is read. A thousand peers fit into a tenth of it.
 pub const MAX_FILE_LEN: usize = 1024 * 1024;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 const SECTIONS: [&str; 6] = ["node", "endpoint", "vault", "peers", "http", "call"];
 
 /// A configuration without problems.
@@ -84,6 +86,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     if text.len() > MAX_FILE_LEN {
         return Err(too_large(file).into());
     }
+    // The parser takes the mark of some editors, and then loses its place in what follows.
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reader = Reader::new(file, text);
     let mut document = reader.document()?;
     let config = Config {
@@ -119,12 +123,13 @@ pub fn read_text(file: &Path) -> Result<String, ConfigErrors> {
     if bytes.len() > MAX_FILE_LEN {
         return Err(too_large(file).into());
     }
-    String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
         let mut error = ConfigError::of_file(file, "the text is not UTF-8, as TOML must be");
         error.line = Some(line);
-        error.into()
-    })
+        ConfigErrors::from(error)
+    })?;
+    Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }
 
 fn too_large(file: &Path) -> ConfigError {

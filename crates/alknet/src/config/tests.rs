@@ -14,6 +14,12 @@ fn only_error(text: &str) -> ConfigError {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let text = "\u{feff}# one\n# two\n[http]\nenable = true\n";
+    assert!(parse(text, Path::new("a.toml")).unwrap().http.enable);
+}
+
+#[test]
 fn an_empty_file_is_a_node_without_handlers() {
     let config = parse("", Path::new("/etc/alknet/alknet.toml")).unwrap();
     assert_eq!(config.node.name.as_str(), "node");

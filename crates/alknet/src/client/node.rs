@@ -5,7 +5,7 @@ use std::path::Path;
 
 use alknet_core::{Destination, Fingerprint, InvalidFingerprint, InvalidKey, NodeKey, ServerIdentity};
 
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors, PeerEntry};
 use crate::environment::Environment;
 use crate::vault::{self, OpenVaultError};
 
@@ -35,15 +35,20 @@ pub fn resolve(node: Option<&str>, file: Option<&Path>, environment: &Environmen
     let key = vault::node_key(&vault::open(&config, environment)?.vault)?;
     let destination = match node {
         None => itself(&config, &key)?,
-        Some(node) => match parse(node)? {
-            Some(destination) => destination,
-            None => peer(node, &config)?,
-        },
+        Some(node) => named(node, &config)?,
     };
     Ok(Resolved { destination, key: Some(key) })
 }
 
-/// Everything but a peer's id is recognised by its form: ids have no colon.
+/// A peer's id comes first: it may look like another form, and it is the one that was chosen for this configuration.
+fn named(node: &str, config: &Config) -> Result<Destination, NodeError> {
+    match config.peers.iter().find(|peer| peer.id.as_str() == node) {
+        Some(entry) => peer(entry),
+        None => parse(node)?.ok_or_else(|| unknown(node, Some(config))),
+    }
+}
+
+/// A node that is named by its address.
 fn parse(node: &str) -> Result<Option<Destination>, NodeError> {
     if let Some((fingerprint, address)) = node.split_once('@') {
         let pin: Fingerprint = fingerprint.parse()?;
@@ -53,11 +58,11 @@ fn parse(node: &str) -> Result<Option<Destination>, NodeError> {
     Ok(has_port.then(|| Destination { address: node.to_owned(), identity: ServerIdentity::SystemRoots }))
 }
 
-fn peer(id: &str, config: &Config) -> Result<Destination, NodeError> {
-    let entry = config.peers.iter().find(|peer| peer.id.as_str() == id).ok_or_else(|| unknown(id, Some(config)))?;
-    let address = entry.address.as_ref().ok_or_else(|| NodeError::NoAddress { id: id.to_owned() })?;
+fn peer(entry: &PeerEntry) -> Result<Destination, NodeError> {
+    let id = || entry.id.to_string();
+    let address = entry.address.as_ref().ok_or_else(|| NodeError::NoAddress { id: id() })?;
     if !entry.enabled {
-        return Err(NodeError::Disabled { id: id.to_owned() });
+        return Err(NodeError::Disabled { id: id() });
     }
     let identity = match entry.fingerprints.as_slice() {
         [] => ServerIdentity::SystemRoots,
@@ -162,13 +167,15 @@ mod tests {
         let key = format!("ed25519:{}", "ab".repeat(32));
         let config = config(&format!(
             "[[peers]]\nid = \"hub\"\nfingerprints = [\"{key}\"]\naddress = \"hub.example:443\"\n\
+             [[peers]]\nid = \"me@home\"\naddress = \"home.example:443\"\n\
              [[peers]]\nid = \"silent\"\nfingerprints = [\"SHA256:{}\"]\n",
             "cd".repeat(32)
         ));
-        assert_eq!(peer("hub", &config).unwrap().address, "hub.example:443");
-        let error = |id| peer(id, &config).unwrap_err().to_string();
+        assert_eq!(named("hub", &config).unwrap().address, "hub.example:443");
+        let error = |id| named(id, &config).unwrap_err().to_string();
+        assert_eq!(named("me@home", &config).unwrap().identity, ServerIdentity::SystemRoots);
         assert!(error("silent").contains("has no address"));
-        assert_eq!(error("hbu"), "\"hbu\" is no node: write a peer's id (hub) or ed25519:…@host:port");
+        assert_eq!(error("hbu"), "\"hbu\" is no node: write a peer's id (hub, me@home) or ed25519:…@host:port");
     }
 
     #[test]

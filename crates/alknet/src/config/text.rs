@@ -118,6 +118,9 @@ impl PeerId {
         &self.0
     }
 
+    /// The id of the node itself: whoever dials with the node's own key, as `alknet status` does, is this peer.
+    pub const OWN: &'static str = "self";
+
     pub(super) fn to_arc(&self) -> Arc<str> {
         self.0.clone()
     }
@@ -135,6 +138,9 @@ impl FromStr for PeerId {
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "anonymous" {
             return Err("\"anonymous\" is what log lines call an unknown client; choose another id".to_owned());
+        }
+        if text == Self::OWN {
+            return Err(format!("\"{text}\" is the node itself, by its own key; choose another id"));
         }
         let word = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
         if !word || text.len() > 64 || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {

@@ -16,13 +16,10 @@ use alknet_http::HttpHandler;
 use tokio::sync::Mutex;
 
 use super::reload::{ReloadError, ReloadReport};
-use crate::config::Config;
+use crate::config::{Config, PeerId};
 use crate::environment::Environment;
 use crate::secrets::SecretFiles;
 use crate::vault::{self, OpenVaultError};
-
-/// The id of the node itself: what dials with the node's own key, as `alknet status` does, is this peer.
-const SELF_ID: &str = "self";
 
 /// A node that runs.
 pub struct Node {
@@ -161,7 +158,7 @@ pub(super) fn peers(config: &Config, own: Fingerprint) -> Vec<Peer> {
     let mut peers = config.peers();
     if !peers.iter().any(|peer| peer.fingerprints.contains(&own)) {
         let scopes = vec![crate::scopes::node_admin()];
-        let identity = Arc::new(Identity { id: SELF_ID.into(), scopes, resources: Default::default() });
+        let identity = Arc::new(Identity { id: PeerId::OWN.into(), scopes, resources: Default::default() });
         peers.push(Peer { identity, fingerprints: vec![own], tokens: Vec::new(), enabled: true });
     }
     peers

@@ -16,6 +16,9 @@ use crate::wire::{FrameDecoder, FrameError};
 /// How much is asked of the stream at a time. The buffer grows by this much, not by what a peer announces.
 const READ_SIZE: usize = 16 * 1024;
 
+/// How much a stream holds while it rests: room for most requests, so that idle connections cost little.
+const IDLE_SIZE: usize = 1024;
+
 /// How long a stream that this side ends is still read, so that the last words reach a peer that is busy sending.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -85,12 +88,13 @@ impl FrameReader {
     }
 
     async fn read(&mut self) -> Result<usize, ReadError> {
-        self.buffer.reserve(READ_SIZE);
         if self.buffer.is_empty() {
+            self.buffer.reserve(IDLE_SIZE);
             // Between frames a stream may rest as long as the transport lets it.
             self.deadline = None;
             return Ok(self.recv.read_buf(&mut self.buffer).await?);
         }
+        self.buffer.reserve(READ_SIZE);
         let deadline = self.deadline();
         let read = timeout_at(deadline, self.recv.read_buf(&mut self.buffer)).await;
         Ok(read.map_err(|_| ReadError::Slow(self.timeout))??)

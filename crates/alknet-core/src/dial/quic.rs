@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use quinn::ConnectError;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ConnectError, VarInt};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Attempt;
 use super::{Destination, DialError, host};
-use crate::endpoint::{Limits, PEER_WINDOW, negotiated_alpn, transport_config};
+use crate::endpoint::{Limits, negotiated_alpn, transport_config};
 use crate::tls::client_config;
 use crate::{Alpn, CloseCode, Connection, NodeKey, QuicTransport};
 
@@ -37,7 +37,7 @@ impl Sockets {
         let crypto = QuicClientConfig::try_from(tls.config).map_err(|error| DialError::Configuration(error.into()))?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         let mut transport = transport_config(&Limits::default());
-        transport.keep_alive_interval(Some(KEEP_ALIVE)).receive_window(VarInt::from_u32(PEER_WINDOW));
+        transport.keep_alive_interval(Some(KEEP_ALIVE));
         config.transport_config(Arc::new(transport));
 
         let endpoint = self.endpoint(address).map_err(|error| attempt.unreachable(error))?;

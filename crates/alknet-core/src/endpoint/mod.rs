@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 pub use bind::BindError;
 pub use limits::Limits;
-pub(crate) use quic::{PEER_WINDOW, negotiated_alpn, transport_config};
+pub(crate) use quic::{negotiated_alpn, transport_config};
 
 use crate::tls::{PerConnection, ServerConfigs};
 use crate::{Certificates, CloseCode, HandlerRegistry, IdentityProvider, NodeKey};
@@ -106,7 +106,7 @@ impl Endpoint {
         let configs = ServerConfigs::new(&key, &certificates, &registry.alpns());
         let configs = Arc::new(configs.map_err(|error| BindError::Tls(error.into()))?);
         let mut quic_config = quinn::ServerConfig::with_crypto(PerConnection::new(configs.clone()));
-        quic_config.transport_config(Arc::new(transport_config(&limits)));
+        quic_config.transport_config(Arc::new(quic::server_transport_config(&limits)));
         let shared = Arc::new(Shared {
             admission: Admission::new(&limits),
             limits,

@@ -16,19 +16,30 @@ use crate::{Alpn, Fingerprint, QuicTransport};
 /// What a peer may have under way on one stream.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 /// What a known peer may have under way on all its streams, and a stranger on all of his.
-pub(crate) const PEER_WINDOW: u32 = 16 * 1024 * 1024;
+const PEER_WINDOW: u32 = 16 * 1024 * 1024;
 const STRANGER_WINDOW: u32 = 1024 * 1024;
+/// quinn keeps a place for every stream that a peer may open, from the start: 20 KiB for 256 of them. A stranger gets few,
+/// as many as fill a table of 32 places.
+const STRANGER_STREAMS: u32 = 28;
 /// What we keep for a peer until it has acknowledged it.
 const SEND_WINDOW: u64 = 8 * 1024 * 1024;
 
-/// QUIC's own settings, for both ends of a connection.
+/// QUIC's own settings for the side that accepts: what a stranger gets.
+pub(crate) fn server_transport_config(limits: &Limits) -> quinn::TransportConfig {
+    let mut config = transport_config(limits);
+    let streams = limits.max_streams_per_connection.min(STRANGER_STREAMS);
+    config.max_concurrent_bidi_streams(VarInt::from_u32(streams)).receive_window(VarInt::from_u32(STRANGER_WINDOW));
+    config
+}
+
+/// QUIC's own settings, as they are between nodes that know each other.
 pub(crate) fn transport_config(limits: &Limits) -> quinn::TransportConfig {
     let mut config = quinn::TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(limits.max_streams_per_connection))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(STRANGER_WINDOW))
+        .receive_window(VarInt::from_u32(PEER_WINDOW))
         .send_window(SEND_WINDOW)
         .datagram_receive_buffer_size(None)
         // An error means that the time is too long for QUIC to express: then there is no limit to announce.
@@ -56,7 +67,7 @@ fn accept(shared: &Arc<Shared>, incoming: Incoming) {
     match shared.admission.admit(remote.ip(), validated) {
         Verdict::Admit(permit) => {
             let task_shared = shared.clone();
-            spawn(shared, async move { handshake(&task_shared, incoming, remote, permit).await });
+            spawn(shared, Box::pin(async move { handshake(&task_shared, incoming, remote, permit).await }));
         }
         Verdict::Validate => {
             if let Err(error) = incoming.retry() {
@@ -101,6 +112,7 @@ async fn handshake(shared: &Shared, incoming: Incoming, remote: SocketAddr, perm
     let fingerprints = shown_fingerprints(&connection);
     if fingerprints.iter().any(|fingerprint| shared.identities.resolve_fingerprint(fingerprint).is_some()) {
         connection.set_receive_window(VarInt::from_u32(PEER_WINDOW));
+        connection.set_max_concurrent_bi_streams(VarInt::from_u32(shared.limits.max_streams_per_connection));
     }
     let transport = Box::new(QuicTransport::new(connection));
     Some(Established { transport, alpn, remote, fingerprints, permit })

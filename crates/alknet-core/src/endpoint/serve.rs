@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use super::Shared;
 use super::admission::Permit;
-use crate::{Alpn, AuthContext, CloseCode, Connection, Fingerprint, HandlerError, Transport};
+use crate::{Alpn, AuthContext, BoxFuture, CloseCode, Connection, Fingerprint, HandlerError, Transport};
 
 /// A connection whose handshake is done.
 pub(crate) struct Established {
@@ -137,12 +137,13 @@ impl std::fmt::Display for Causes<'_> {
     }
 }
 
-/// Makes the task of one connection.
-pub(crate) fn spawn(shared: &Arc<Shared>, task: impl Future<Output = Option<Established>> + Send + 'static) {
+/// Makes the task of one connection. The handshake is behind a pointer so that its memory is free again when it is done:
+/// within the task it would be there for as long as the connection.
+pub(crate) fn spawn(shared: &Arc<Shared>, handshake: BoxFuture<'static, Option<Established>>) {
     let shared = shared.clone();
     let tracker = shared.tasks.clone();
     tracker.spawn(async move {
-        if let Some(established) = task.await {
+        if let Some(established) = handshake.await {
             serve(&shared, established).await;
         }
     });

@@ -52,7 +52,7 @@ fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
     match shared.admission.admit(remote.ip(), true) {
         Verdict::Admit(permit) => {
             let task_shared = shared.clone();
-            spawn(shared, async move { handshake(&task_shared, stream, remote, permit).await });
+            spawn(shared, Box::pin(async move { handshake(&task_shared, stream, remote, permit).await }));
         }
         Verdict::Refuse(refusal) => {
             tracing::debug!(%remote, transport = "tls", "refused: {} reached", refusal.setting())

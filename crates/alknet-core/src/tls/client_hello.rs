@@ -12,8 +12,11 @@ use rustls::server::{Acceptor, ClientHello};
 use crate::Alpn;
 use crate::alpn::list_for_log;
 
-/// The most bytes that a ClientHello may have. Those of today's browsers with post-quantum keys have about 2 KiB.
+/// The most bytes that a ClientHello may have: those of a TLS record (RFC 8446 §5.1). Today's browsers, with post-quantum
+/// keys, send about 2 KiB.
 const MAX_CLIENT_HELLO: usize = 16 * 1024;
+/// The type of the handshake message (RFC 8446 §4).
+const CLIENT_HELLO: u8 = 1;
 /// TLSPlaintext, content type handshake (RFC 8446 §5.1).
 const RECORD_HEADER: [u8; 3] = [22, 3, 1];
 
@@ -52,48 +55,66 @@ impl ClientHelloInfo {
 /// Collects the bytes of a TLS handshake, in pieces of any size, until its ClientHello is whole.
 ///
 /// ```
-/// let mut reader = alknet_core::tls::ClientHelloReader::new();
-/// assert!(matches!(reader.push(&[1, 0, 0]), Ok(None))); // not yet whole
-/// assert!(reader.push(b"x and no ClientHello").is_err());
+/// use alknet_core::tls::ClientHelloReader;
+/// assert!(matches!(ClientHelloReader::new().push(&[1, 0, 0]), Ok(None))); // not yet whole
+/// assert!(ClientHelloReader::new().push(b"GET / HTTP/1.1").is_err());
 /// ```
 pub struct ClientHelloReader {
-    acceptor: Acceptor,
     seen: Vec<u8>,
 }
 
 impl ClientHelloReader {
     /// Has seen nothing yet.
     pub fn new() -> Self {
-        Self { acceptor: Acceptor::default(), seen: Vec::new() }
+        Self { seen: Vec::new() }
     }
 
     /// Takes the next bytes of the handshake, without TLS record headers, as QUIC's CRYPTO frames carry them.
-    /// `None` means that more are needed.
+    /// `None` means that more are needed. What comes of it does not depend on how the bytes are cut into pieces.
     ///
     /// # Errors
     /// When this is no ClientHello, or a larger one than any honest client sends.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHelloInfo>, InvalidClientHello> {
         self.seen.extend_from_slice(bytes);
-        if self.seen.len() > MAX_CLIENT_HELLO {
-            return Err(InvalidClientHello("it is longer than 16 KiB".into()));
+        match self.announced()? {
+            Some(length) if self.seen.len() >= length => parse(&self.seen).map(Some),
+            _ => Ok(None),
         }
-        if bytes.is_empty() {
-            return Ok(None);
+    }
+
+    /// The length of the whole message, once its header is there (RFC 8446 §4).
+    fn announced(&self) -> Result<Option<usize>, InvalidClientHello> {
+        let length = match self.seen.as_slice() {
+            [CLIENT_HELLO, high, middle, low, ..] => u32::from_be_bytes([0, *high, *middle, *low]) as usize + 4,
+            [] | [CLIENT_HELLO, ..] => return Ok(None),
+            [kind, ..] => return Err(InvalidClientHello(format!("it begins with a handshake message of type {kind}"))),
+        };
+        if length.max(self.seen.len()) > MAX_CLIENT_HELLO {
+            return Err(InvalidClientHello("it is longer than 16 KiB".to_owned()));
         }
-        let [high, low] = (bytes.len() as u16).to_be_bytes();
-        let [kind, major, minor] = RECORD_HEADER;
-        let header = [kind, major, minor, high, low];
-        let mut record = header.chain(bytes);
-        while self.acceptor.read_tls(&mut record).map_err(|error| InvalidClientHello(error.to_string()))? > 0 {}
-        match self.acceptor.accept() {
-            Ok(accepted) => Ok(accepted.map(|accepted| ClientHelloInfo::of(&accepted.client_hello()))),
-            Err((error, _)) => Err(InvalidClientHello(error.to_string())),
-        }
+        Ok(Some(length))
     }
 
     /// All bytes that were pushed, for whoever goes on with the handshake.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.seen
+    }
+}
+
+/// Has rustls read a whole ClientHello, as one TLS record.
+fn parse(hello: &[u8]) -> Result<ClientHelloInfo, InvalidClientHello> {
+    let invalid = |reason: &dyn ToString| InvalidClientHello(reason.to_string());
+    let length = u16::try_from(hello.len()).map_err(|error| invalid(&error))?;
+    let [high, low] = length.to_be_bytes();
+    let [kind, major, minor] = RECORD_HEADER;
+    let header = [kind, major, minor, high, low];
+    let mut record = header.chain(hello);
+    let mut acceptor = Acceptor::default();
+    while acceptor.read_tls(&mut record).map_err(|error| invalid(&error))? > 0 {}
+    match acceptor.accept() {
+        Ok(Some(accepted)) => Ok(ClientHelloInfo::of(&accepted.client_hello())),
+        Ok(None) => Err(invalid(&"it is shorter than it says")),
+        Err((error, _)) => Err(invalid(&error)),
     }
 }
 
@@ -164,13 +185,10 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_hello_is_cut_off() {
-        let mut reader = ClientHelloReader::new();
-        reader.push(&[1, 0xff, 0xff, 0xff]).unwrap_or_default();
-        let mut pushed = 4;
-        while reader.push(&[0; 1000]).is_ok() {
-            pushed += 1000;
-            assert!(pushed <= MAX_CLIENT_HELLO, "{pushed} bytes were taken");
-        }
+    fn a_hello_that_is_too_long_is_refused_as_soon_as_it_says_so() {
+        let header = |length: u32| [&[1], &length.to_be_bytes()[1..]].concat();
+        assert!(ClientHelloReader::new().push(&header(16 * 1024 - 4)).unwrap().is_none());
+        assert!(ClientHelloReader::new().push(&header(16 * 1024 - 3)).is_err());
+        assert!(ClientHelloReader::new().push(&[header(100), vec![0; 16 * 1024]].concat()).is_err());
     }
 }

@@ -1,1 +1,0 @@
-//! Benchmarks of alknet against its peers

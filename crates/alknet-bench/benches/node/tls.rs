@@ -33,20 +33,20 @@ const PEER_WINDOW: u32 = 16 * 1024 * 1024;
 const STRANGER_WINDOW: u32 = 1024 * 1024;
 const SEND_WINDOW: u64 = 8 * 1024 * 1024;
 const PEER_STREAMS: u32 = 256;
-const STRANGER_STREAMS: u32 = 28;
+const STRANGER_STREAMS: u32 = 14;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn transport_config(client: Client) -> Arc<quinn::TransportConfig> {
+    let (streams, window) = match client {
+        Client::Peer => (PEER_STREAMS, PEER_WINDOW),
+        Client::Stranger => (STRANGER_STREAMS, STRANGER_WINDOW),
+    };
     let mut config = quinn::TransportConfig::default();
     config
-        .max_concurrent_bidi_streams(VarInt::from_u32(if client == Client::Peer {
-            PEER_STREAMS
-        } else {
-            STRANGER_STREAMS
-        }))
+        .max_concurrent_bidi_streams(VarInt::from_u32(streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(if client == Client::Peer { PEER_WINDOW } else { STRANGER_WINDOW }))
+        .receive_window(VarInt::from_u32(window))
         .send_window(SEND_WINDOW)
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(Some(IDLE_TIMEOUT.try_into().unwrap()));

@@ -23,7 +23,7 @@ pub struct Limits {
     pub max_connections: usize,
     /// Connections at once from one address: one IPv4 address or one IPv6 /64.
     pub max_connections_per_address: usize,
-    /// Streams at once that a known peer may have open on a QUIC connection. An unknown one gets no more than 28.
+    /// Streams at once that a known peer may have open on a QUIC connection. An unknown one gets no more than 14.
     pub max_streams_per_connection: u32,
     /// Handshakes at once above which a QUIC client has to prove its address first (a Retry, RFC 9000 §8.1.2). Zero
     /// asks every client.

@@ -19,8 +19,8 @@ const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const PEER_WINDOW: u32 = 16 * 1024 * 1024;
 const STRANGER_WINDOW: u32 = 1024 * 1024;
 /// quinn keeps a place for every stream that a peer may open, from the start: 20 KiB for 256 of them. A stranger gets few,
-/// as many as fill a table of 32 places.
-const STRANGER_STREAMS: u32 = 28;
+/// as many as fill a table of 16 places.
+const STRANGER_STREAMS: u32 = 14;
 /// What we keep for a peer until it has acknowledged it.
 const SEND_WINDOW: u64 = 8 * 1024 * 1024;
 
@@ -86,8 +86,8 @@ async fn handshake(shared: &Shared, incoming: Incoming, remote: SocketAddr, perm
     let crypto = PerConnection::new(shared.tls());
     let mut config = shared.quic_config.clone();
     config.crypto = crypto.clone();
-    let failed = |reason: &str| match crypto.hello() {
-        Some(hello) => log_failure(remote, hello, reason),
+    let failed = |reason: &str| match crypto.take_hello() {
+        Some(hello) => log_failure(remote, &hello, reason),
         None => tracing::debug!(%remote, transport = "quic", "handshake failed: {reason}"),
     };
     let connecting = match incoming.accept_with(Arc::new(config)) {
@@ -108,6 +108,7 @@ async fn handshake(shared: &Shared, incoming: Incoming, remote: SocketAddr, perm
             return None;
         }
     };
+    drop(crypto.take_hello());
     let alpn = negotiated_alpn(&connection)?;
     let fingerprints = shown_fingerprints(&connection);
     if fingerprints.iter().any(|fingerprint| shared.identities.resolve_fingerprint(fingerprint).is_some()) {

@@ -51,7 +51,7 @@ pub(crate) async fn serve(shared: &Shared, established: Established) {
             Ok(result) => End::Returned(result),
             Err(panic) => End::Panicked(panic_message(panic)),
         },
-        () = idle(&connection, &auth, shared.limits.idle_timeout()) => End::Idle,
+        () = idle(connection.clone(), auth.clone(), shared.limits.idle_timeout()) => End::Idle,
         () = registered.stop.cancelled() => End::Stopped,
     };
     log.ended(&end);
@@ -65,15 +65,19 @@ pub(crate) async fn serve(shared: &Shared, established: Established) {
 
 /// Resolves when a connection without an identity has been idle for `limit`, on transports that do not see to that
 /// themselves. A known peer's connection may be silent for as long as the peer is there.
-async fn idle(connection: &Connection, auth: &AuthContext, limit: Duration) {
-    while let Some(idle) = connection.idle_for() {
-        let left = limit.saturating_sub(idle);
-        if left.is_zero() && auth.identity().is_none() {
-            return;
-        }
-        tokio::time::sleep(if left.is_zero() { limit } else { left }).await;
+fn idle(connection: Connection, auth: AuthContext, limit: Duration) -> BoxFuture<'static, ()> {
+    if connection.idle_for().is_none() {
+        return Box::pin(std::future::pending());
     }
-    std::future::pending().await
+    Box::pin(async move {
+        loop {
+            let left = limit.saturating_sub(connection.idle_for().unwrap_or_default());
+            if left.is_zero() && auth.identity().is_none() {
+                return;
+            }
+            tokio::time::sleep(if left.is_zero() { limit } else { left }).await;
+        }
+    })
 }
 
 fn panic_message(panic: Box<dyn Any + Send>) -> String {

@@ -5,7 +5,7 @@
 //! starts the real session, replays the bytes into it, and stands aside.
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::ConnectionId;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -20,17 +20,18 @@ use super::{ClientHelloInfo, ClientHelloReader, ServerConfigs};
 /// The crypto configuration of a single connection. Keeps what the client offered, for the log.
 pub(crate) struct PerConnection {
     configs: Arc<ServerConfigs>,
-    hello: OnceLock<ClientHelloInfo>,
+    hello: Mutex<Option<Box<ClientHelloInfo>>>,
 }
 
 impl PerConnection {
     pub(crate) fn new(configs: Arc<ServerConfigs>) -> Arc<Self> {
-        Arc::new(Self { configs, hello: OnceLock::new() })
+        Arc::new(Self { configs, hello: Mutex::default() })
     }
 
-    /// What the client offered, once its ClientHello has been read.
-    pub(crate) fn hello(&self) -> Option<&ClientHelloInfo> {
-        self.hello.get()
+    /// Takes what the client offered, if its ClientHello has been read. quinn keeps this configuration for as long as
+    /// the connection, so what is of no more use is taken out of it.
+    pub(crate) fn take_hello(&self) -> Option<Box<ClientHelloInfo>> {
+        self.hello.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -46,16 +47,15 @@ impl ServerConfig for PerConnection {
     fn start_session(self: Arc<Self>, version: u32, params: &TransportParameters) -> Box<dyn Session> {
         // Initial keys do not depend on the configuration, so any session can answer for them until one is chosen.
         let placeholder = self.configs.quic_default().start_session(version, params);
-        Box::new(LateSession {
-            session: placeholder,
-            collecting: Some(Collecting { reader: ClientHelloReader::new(), config: self, version, params: *params }),
-        })
+        let collecting = Collecting { reader: ClientHelloReader::new(), config: self, version, params: *params };
+        Box::new(LateSession { session: placeholder, collecting: Some(Box::new(collecting)) })
     }
 }
 
 struct LateSession {
     session: Box<dyn Session>,
-    collecting: Option<Collecting>,
+    /// Behind a pointer, because it is gone after the first packets and the session stays.
+    collecting: Option<Box<Collecting>>,
 }
 
 struct Collecting {
@@ -73,7 +73,7 @@ impl Collecting {
             Ok(None) => return None,
             Ok(Some(hello)) => {
                 let chosen = self.config.configs.quic(&hello);
-                let _ = self.config.hello.set(hello);
+                *self.config.hello.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hello));
                 chosen
             }
             Err(_) => self.config.configs.quic_default(),

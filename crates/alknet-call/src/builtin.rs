@@ -85,15 +85,11 @@ fn node_info(facts: &NodeFacts, context: &OperationContext) -> Result<Value, Cal
             "remote": context.peer.remote,
         },
     });
-    if let (Some(object), true) = (info.as_object_mut(), is_admin(identity)) {
+    if let (Some(object), true) = (info.as_object_mut(), identity.has_scope(&Scope::node_admin())) {
         object.insert("listen".to_owned(), json!(facts.listen));
         object.insert("connections".to_owned(), json!(facts.connections));
     }
     Ok(info)
-}
-
-fn is_admin(identity: &Identity) -> bool {
-    "node:admin".parse::<Scope>().is_ok_and(|admin| identity.has_scope(&admin))
 }
 
 fn texts(items: &[impl ToString]) -> Vec<String> {

@@ -9,7 +9,6 @@ mod demo;
 pub mod environment;
 pub mod init;
 pub mod logging;
-pub mod scopes;
 pub mod secrets;
 pub mod serve;
 pub mod vault;

@@ -21,6 +21,12 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// `node:admin`, the scope of a node's operator: reload the configuration, and see more in `node/info`.
+    pub fn node_admin() -> Self {
+        let service = "node";
+        Self { text: format!("{service}:admin").into(), colon: service.len() }
+    }
+
     /// Whether who holds `self` has what `required` asks for.
     ///
     /// A required `service:*` is covered by `service:*` alone.
@@ -85,6 +91,11 @@ mod tests {
 
     fn scope(text: &str) -> Scope {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_operators_scope_is_a_scope() {
+        assert_eq!(scope("node:admin"), Scope::node_admin());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use alknet_call::{
 };
 use alknet_core::{
     BindError, CertificateError, CertificateFiles, Certificates, Endpoint, EndpointConfig, Fingerprint,
-    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, NodeKey, Peer, PeerConflict, ProtocolHandler,
+    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, NodeKey, Peer, PeerConflict, ProtocolHandler, Scope,
 };
 use alknet_http::HttpHandler;
 use tokio::sync::Mutex;
@@ -86,7 +86,7 @@ impl Node {
         let node = Arc::downgrade(self);
         let spec = OperationSpec::new(OperationName::from_static("config/reload"))
             .with_description("Reads the configuration again: peers, tokens, certificates and handlers")
-            .with_access(Access::Scopes(vec![crate::scopes::node_admin()]));
+            .with_access(Access::Scopes(vec![Scope::node_admin()]));
         self.operations.register(spec, move |_: OperationContext, _| reload_operation(node.clone()))?;
         Ok(())
     }
@@ -157,7 +157,7 @@ pub(super) fn configured_handlers(
 pub(super) fn peers(config: &Config, own: Fingerprint) -> Vec<Peer> {
     let mut peers = config.peers();
     if !peers.iter().any(|peer| peer.fingerprints.contains(&own)) {
-        let scopes = vec![crate::scopes::node_admin()];
+        let scopes = vec![Scope::node_admin()];
         let identity = Arc::new(Identity { id: PeerId::OWN.into(), scopes, resources: Default::default() });
         peers.push(Peer { identity, fingerprints: vec![own], tokens: Vec::new(), enabled: true });
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use alknet_core::at_least;
+use serde::Deserialize;
 
 use crate::wire::DEFAULT_MAX_FRAME;
 
@@ -76,19 +77,6 @@ impl CallLimits {
     pub(crate) fn call_time(&self, wanted: Option<Duration>) -> Duration {
         let default = Duration::from_secs(self.call_timeout_seconds.into());
         wanted.unwrap_or(default).min(self.max_call_time())
-    }
-}
-
-/// Refuses values that would let nothing through; with serde, so that the error has the place in the file.
-fn at_least<'de, const MIN: u64, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Into<u64> + Copy,
-{
-    let value = T::deserialize(deserializer)?;
-    match value.into() {
-        given if given < MIN => Err(de::Error::custom(format_args!("{given} is too little; the least is {MIN}"))),
-        _ => Ok(value),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod dial;
 pub mod endpoint;
 mod handler;
 mod registry;
+mod setting;
 pub mod tls;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ pub use dial::{Destination, DialError, Dialer, TransportChoice};
 pub use endpoint::{BindError, Endpoint, EndpointConfig, EndpointStatus, Limits};
 pub use handler::{HandlerError, ProtocolHandler};
 pub use registry::{HandlerRegistry, RegistryError};
+pub use setting::at_least;
 pub use tls::{CertificateError, CertificateFiles, Certificates, InvalidKey, NodeKey, ServerIdentity};
 
 /// A future behind a pointer, as traits that are used as objects need it.

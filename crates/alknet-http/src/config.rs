@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use alknet_core::at_least;
+use serde::Deserialize;
 
 /// The limits of HTTP, as the `[http]` section of the configuration has them. All are on by default.
 ///
@@ -56,19 +57,6 @@ impl HttpConfig {
 
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds.into())
-    }
-}
-
-/// Refuses values that would let nothing through; with serde, so that the error has the place in the file.
-fn at_least<'de, const MIN: u64, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Into<u64> + Copy,
-{
-    let value = T::deserialize(deserializer)?;
-    match value.into() {
-        given if given < MIN => Err(de::Error::custom(format_args!("{given} is too little; the least is {MIN}"))),
-        _ => Ok(value),
     }
 }
 

@@ -126,11 +126,7 @@ fn log(caller: &Caller, ended: Result<hyper::Result<()>, JoinError>) {
 
 /// What the end of a connection means to the log.
 fn outcome(reason: ConnectionError) -> Result<(), HandlerError> {
-    match reason {
-        ConnectionError::NoMoreStreams | ConnectionError::LocallyClosed => Ok(()),
-        ConnectionError::ClosedByPeer { code: 0, .. } => Ok(()),
-        other => Err(other.into()),
-    }
+    if reason.is_orderly() { Ok(()) } else { Err(reason.into()) }
 }
 
 /// One HTTP connection.

@@ -70,6 +70,13 @@ pub enum ConnectionError {
     Lost(String),
 }
 
+impl ConnectionError {
+    /// Whether this is how a connection ends when nothing is wrong: for a handler the time to return, without an error.
+    pub fn is_orderly(&self) -> bool {
+        matches!(self, Self::NoMoreStreams | Self::LocallyClosed | Self::ClosedByPeer { code: 0, .. })
+    }
+}
+
 impl From<ConnectionError> for io::Error {
     fn from(error: ConnectionError) -> Self {
         let kind = match error {

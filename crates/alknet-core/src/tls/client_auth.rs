@@ -3,14 +3,13 @@
 use std::fmt;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::node_key::ed25519_of_spki;
-use super::provider;
+use super::signature;
 use crate::Fingerprint;
 
 /// Takes any key or certificate that the client can prove to hold. What it is worth is decided by the identity
@@ -52,7 +51,7 @@ impl ClientCertVerifier for AskForKey {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms)
+        signature::verify_tls12(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -61,17 +60,11 @@ impl ClientCertVerifier for AskForKey {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider().signature_verification_algorithms;
-        if self.raw {
-            let spki = SubjectPublicKeyInfoDer::from(cert.as_ref());
-            verify_tls13_signature_with_raw_key(message, &spki, dss, algorithms)
-        } else {
-            verify_tls13_signature(message, cert, dss, algorithms)
-        }
+        signature::verify_tls13(self.raw, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        signature::schemes()
     }
 
     fn requires_raw_public_keys(&self) -> bool {

@@ -8,6 +8,7 @@ mod quic_server;
 mod self_signed;
 mod server;
 mod server_auth;
+mod signature;
 
 use std::sync::Arc;
 

@@ -5,15 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert, WebPkiServerVerifier};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::certificates::CertificateError;
 use super::client_auth::fingerprints_of;
 use super::self_signed::self_signed;
-use super::{NodeKey, provider};
+use super::{NodeKey, provider, signature};
 use crate::{Alpn, Fingerprint};
 
 /// Whom a client expects at the other end.
@@ -129,7 +128,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &provider().signature_verification_algorithms)
+        signature::verify_tls12(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -138,17 +137,11 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &provider().signature_verification_algorithms;
-        if self.raw {
-            let spki = SubjectPublicKeyInfoDer::from(cert.as_ref());
-            verify_tls13_signature_with_raw_key(message, &spki, dss, algorithms)
-        } else {
-            verify_tls13_signature(message, cert, dss, algorithms)
-        }
+        signature::verify_tls13(self.raw, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        signature::schemes()
     }
 
     fn requires_raw_public_keys(&self) -> bool {

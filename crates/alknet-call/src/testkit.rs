@@ -7,6 +7,7 @@ use alknet_core::{
     Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, Peer, SingleStream, TokenHash,
 };
 use tokio::io::{DuplexStream, duplex};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Access, CallerInfo, OperationContext, OperationSpec};
 
@@ -43,6 +44,10 @@ pub(crate) fn nobody() -> AuthContext {
 pub(crate) fn pipe(size: usize) -> (DuplexStream, Connection) {
     let (peer, own) = duplex(size);
     (peer, connection(own))
+}
+
+pub(crate) fn draining_connection(io: DuplexStream, draining: CancellationToken) -> Connection {
+    Connection::with_draining(SingleStream::new("pipe", io), Alpn::new("alknet/call").unwrap(), draining)
 }
 
 pub(crate) fn connection(io: DuplexStream) -> Connection {

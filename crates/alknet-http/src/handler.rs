@@ -1,7 +1,6 @@
 //! HTTP connections.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::task::{JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{Caller, HttpConfig, problem, routes};
@@ -45,35 +43,17 @@ impl HttpHandler {
         Self { router: routes::router(registry, &config, more), config: Arc::new(config) }
     }
 
-    /// As [`ProtocolHandler::handle`], with a `draining` of one's own.
-    async fn serve(
-        &self,
-        connection: Connection,
-        auth: AuthContext,
-        draining: impl Future<Output = ()>,
-    ) -> Result<(), HandlerError> {
+    async fn serve(&self, connection: Connection, auth: AuthContext) -> Result<(), HandlerError> {
         let caller = Caller::new(auth.clone(), CallerInfo::of(&connection, &auth));
-        let drain = CancellationToken::new();
-        let watch = async {
-            draining.await;
-            drain.cancel();
-            std::future::pending::<Infallible>().await
-        };
         tokio::select! {
-            result = self.serve_streams(&connection, &caller, &drain) => result,
+            result = self.serve_streams(&connection, &caller) => result,
             reason = connection.closed() => outcome(reason),
-            never = watch => match never {},
         }
     }
 
     /// Serves streams until there are no more, or none are wanted, and those that there were have ended. Each is an HTTP
     /// connection of its own.
-    async fn serve_streams(
-        &self,
-        connection: &Connection,
-        caller: &Caller,
-        drain: &CancellationToken,
-    ) -> Result<(), HandlerError> {
+    async fn serve_streams(&self, connection: &Connection, caller: &Caller) -> Result<(), HandlerError> {
         let mut streams = JoinSet::new();
         let is_h2 = connection.alpn().as_bytes() == H2.as_bytes();
         loop {
@@ -81,13 +61,13 @@ impl HttpHandler {
                 stream = connection.accept_bi() => match stream {
                     Ok(stream) => {
                         let http = Http { router: self.router.clone(), config: self.config.clone(), caller: caller.clone() };
-                        streams.spawn(http.serve(stream, is_h2, drain.clone()));
+                        streams.spawn(http.serve(stream, is_h2, connection.clone()));
                     }
                     Err(ConnectionError::NoMoreStreams) => break,
                     Err(reason) => return outcome(reason),
                 },
                 Some(ended) = streams.join_next() => log(caller, ended),
-                () = drain.cancelled() => break,
+                () = connection.draining() => break,
             }
         }
         while let Some(ended) = streams.join_next().await {
@@ -107,10 +87,7 @@ impl ProtocolHandler for HttpHandler {
         connection: Connection,
         auth: AuthContext,
     ) -> BoxFuture<'static, Result<(), HandlerError>> {
-        Box::pin(async move {
-            let own = connection.clone();
-            self.serve(connection, auth, async move { own.draining().await }).await
-        })
+        Box::pin(async move { self.serve(connection, auth).await })
     }
 }
 
@@ -137,7 +114,7 @@ struct Http {
 }
 
 impl Http {
-    async fn serve(self, stream: BiStream, is_h2: bool, drain: CancellationToken) -> hyper::Result<()> {
+    async fn serve(self, stream: BiStream, is_h2: bool, below: Connection) -> hyper::Result<()> {
         let io = TokioIo::new(stream);
         let limit = self.config.request_timeout();
         let config = self.config;
@@ -151,7 +128,7 @@ impl Http {
                 let mut connection = std::pin::pin!($connection);
                 tokio::select! {
                     result = connection.as_mut() => return result,
-                    () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
+                    () = below.draining() => connection.as_mut().graceful_shutdown(),
                 }
                 connection.await
             }};

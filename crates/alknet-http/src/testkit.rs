@@ -6,6 +6,7 @@ use alknet_call::{Access, CallError, CallerInfo, ErrorCode, OperationContext, Op
 use alknet_core::{Alpn, AuthContext, Connection, Identity, MemoryIdentities, Peer, SingleStream, TokenHash};
 use serde_json::{Value, json};
 use tokio::io::{DuplexStream, duplex};
+use tokio_util::sync::CancellationToken;
 
 use crate::Caller;
 
@@ -37,11 +38,11 @@ pub(crate) fn auth() -> AuthContext {
     AuthContext::new([], Arc::new(MemoryIdentities::new(vec![alice]).unwrap()))
 }
 
-pub(crate) fn pipe(alpn: &str) -> (DuplexStream, Connection) {
+pub(crate) fn pipe(alpn: &str, draining: CancellationToken) -> (DuplexStream, Connection) {
     let (near, far) = duplex(64 * 1024);
-    (near, Connection::new(SingleStream::new("pipe", far), Alpn::new(alpn).unwrap()))
+    (near, Connection::with_draining(SingleStream::new("pipe", far), Alpn::new(alpn).unwrap(), draining))
 }
 
 pub(crate) fn stranger() -> Caller {
-    Caller::new(auth(), CallerInfo::of(&pipe("h2").1, &auth()))
+    Caller::new(auth(), CallerInfo::of(&pipe("h2", CancellationToken::new()).1, &auth()))
 }

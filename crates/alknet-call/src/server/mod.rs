@@ -4,8 +4,6 @@ mod call;
 mod session;
 mod stream;
 
-use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 
 use alknet_core::{Alpn, AuthContext, BoxFuture, Connection, ConnectionError, HandlerError, ProtocolHandler};
@@ -34,25 +32,13 @@ impl CallHandler {
         Self { registry, limits: Arc::new(limits), strangers }
     }
 
-    /// As [`ProtocolHandler::handle`], with a `draining` of one's own.
-    async fn serve(
-        &self,
-        connection: Connection,
-        auth: AuthContext,
-        draining: impl Future<Output = ()>,
-    ) -> Result<(), HandlerError> {
+    async fn serve(&self, connection: Connection, auth: AuthContext) -> Result<(), HandlerError> {
         let own = Pool::new(self.limits.max_frame().saturating_mul(2));
-        let session = Session::new(self.registry.clone(), self.limits.clone(), &connection, auth, own, &self.strangers);
+        let session = Session::new(self.registry.clone(), self.limits.clone(), connection, auth, own, &self.strangers);
         let session = Arc::new(session);
-        let drain = async {
-            draining.await;
-            session.draining.cancel();
-            std::future::pending::<Infallible>().await
-        };
         tokio::select! {
-            result = serve_streams(&connection, &session) => result,
-            reason = connection.closed() => outcome(reason),
-            never = drain => match never {},
+            result = serve_streams(&session) => result,
+            reason = session.connection.closed() => outcome(reason),
         }
     }
 }
@@ -67,25 +53,22 @@ impl ProtocolHandler for CallHandler {
         connection: Connection,
         auth: AuthContext,
     ) -> BoxFuture<'static, Result<(), HandlerError>> {
-        Box::pin(async move {
-            let own = connection.clone();
-            self.serve(connection, auth, async move { own.draining().await }).await
-        })
+        Box::pin(async move { self.serve(connection, auth).await })
     }
 }
 
 /// Serves streams until there are no more, or none are wanted, and those that there were have ended.
-async fn serve_streams(connection: &Connection, session: &Arc<Session>) -> Result<(), HandlerError> {
+async fn serve_streams(session: &Arc<Session>) -> Result<(), HandlerError> {
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
-            stream = connection.accept_bi() => match stream {
+            stream = session.connection.accept_bi() => match stream {
                 Ok(stream) => drop(streams.spawn(stream::serve(session.clone(), stream))),
                 Err(ConnectionError::NoMoreStreams) => break,
                 Err(reason) => return outcome(reason),
             },
             Some(ended) = streams.join_next() => log_panic(session, ended),
-            () = session.draining.cancelled() => break,
+            () = session.connection.draining() => break,
         }
     }
     while let Some(ended) = streams.join_next().await {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use alknet_core::{AuthContext, Connection, Identity};
-use tokio_util::sync::CancellationToken;
 
 use crate::budget::{Budget, Pool};
 use crate::wire::AuthToken;
@@ -15,7 +14,7 @@ pub(super) struct Session {
     pub(super) limits: Arc<CallLimits>,
     pub(super) peer: Arc<CallerInfo>,
     pub(super) budget: Budget,
-    pub(super) draining: CancellationToken,
+    pub(super) connection: Connection,
     auth: AuthContext,
 }
 
@@ -23,14 +22,14 @@ impl Session {
     pub(super) fn new(
         registry: Arc<Registry>,
         limits: Arc<CallLimits>,
-        connection: &Connection,
+        connection: Connection,
         auth: AuthContext,
         own: Pool,
         strangers: &Pool,
     ) -> Self {
-        let peer = Arc::new(CallerInfo::of(connection, &auth));
+        let peer = Arc::new(CallerInfo::of(&connection, &auth));
         let budget = Budget::new(auth.clone(), own, strangers.clone());
-        Self { registry, limits, peer, budget, draining: CancellationToken::new(), auth }
+        Self { registry, limits, peer, budget, connection, auth }
     }
 
     /// Who makes a request: whose token it carries, or if it carries none, whose connection it is. Asked for each request,

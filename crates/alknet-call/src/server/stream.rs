@@ -78,7 +78,7 @@ impl Stream {
                     self.writer.reset();
                     return Err(error);
                 },
-                () = session.draining.cancelled(), if !session.draining.is_cancelled() => {}
+                () = session.connection.draining(), if !session.connection.is_draining() => {}
             }
         }
         self.writer.finish().await?;
@@ -88,7 +88,7 @@ impl Stream {
 
     fn is_done(&self) -> bool {
         let idle = self.running.is_empty() && self.waiting.is_none() && self.writer.is_idle();
-        idle && (self.ended || self.session.draining.is_cancelled())
+        idle && (self.ended || self.session.connection.is_draining())
     }
 
     fn reads(&self) -> bool {
@@ -107,7 +107,7 @@ impl Stream {
     }
 
     fn request(&mut self, call: Call) {
-        if self.session.draining.is_cancelled() {
+        if self.session.connection.is_draining() {
             let error = CallError::new(ErrorCode::Unavailable, "this node is shutting down");
             self.answer_error(call.id, error);
         } else if self.running.contains_key(&call.id) {

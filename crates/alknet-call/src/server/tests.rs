@@ -1,33 +1,29 @@
 use super::*;
-use crate::testkit::{auth_of, connection, frame, nobody, spec, stranger_beside};
+use crate::testkit::{auth_of, connection, draining_connection, frame, nobody, spec, stranger_beside};
 use crate::{Access, CallError, OperationContext, Visibility};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// A caller that speaks the protocol by hand.
 struct Caller {
     io: DuplexStream,
     served: JoinHandle<Result<(), HandlerError>>,
-    drain: Option<oneshot::Sender<()>>,
+    drain: CancellationToken,
 }
 
 impl Caller {
     fn of(handler: &Arc<CallHandler>, auth: AuthContext) -> Self {
         let (io, far) = duplex(64 * 1024);
         let handler = handler.clone();
-        let (drain, draining) = oneshot::channel::<()>();
-        let draining = async {
-            if draining.await.is_err() {
-                std::future::pending().await
-            }
-        };
-        let served = tokio::spawn(async move { handler.serve(connection(far), auth, draining).await });
-        Self { io, served, drain: Some(drain) }
+        let drain = CancellationToken::new();
+        let served = tokio::spawn(handler.handle(draining_connection(far, drain.clone()), auth));
+        Self { io, served, drain }
     }
 
     fn new(auth: AuthContext) -> Self {
@@ -356,7 +352,7 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
     let mut caller = Caller::new(nobody());
     caller.request("1", "/t/sleep", json!(500)).await;
     assert!(caller.is_silent().await);
-    caller.drain.take().unwrap().send(()).unwrap();
+    caller.drain.cancel();
     tokio::task::yield_now().await;
     caller.request("2", "/t/echo", Value::Null).await;
     let refused = caller.receive().await;
@@ -371,7 +367,7 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
 async fn draining_ends_an_idle_connection() {
     let mut caller = Caller::new(nobody());
     assert_eq!(caller.call("/t/echo").await, "OK");
-    caller.drain.take().unwrap().send(()).unwrap();
+    caller.drain.cancel();
     assert!(caller.is_at_end().await);
     assert!(caller.served.await.unwrap().is_ok());
 }

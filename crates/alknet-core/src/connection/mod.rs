@@ -78,7 +78,12 @@ struct Inner {
 impl Connection {
     /// A connection that belongs to no endpoint: it has the id 0 and nobody asks it to drain.
     pub fn new(transport: impl Transport, alpn: Alpn) -> Self {
-        Self::with_context(Box::new(transport), alpn, 0, None, CancellationToken::new())
+        Self::with_draining(transport, alpn, CancellationToken::new())
+    }
+
+    /// As [`Connection::new`], asked to drain when `draining` is cancelled.
+    pub fn with_draining(transport: impl Transport, alpn: Alpn, draining: CancellationToken) -> Self {
+        Self::with_context(Box::new(transport), alpn, 0, None, draining)
     }
 
     pub(crate) fn with_context(

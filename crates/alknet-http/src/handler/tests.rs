@@ -1,28 +1,23 @@
 use super::*;
 use crate::testkit::{auth, pipe, registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// A client that speaks HTTP by hand.
 struct Raw {
     io: DuplexStream,
     served: JoinHandle<Result<(), HandlerError>>,
-    drain: Option<oneshot::Sender<()>>,
+    drain: CancellationToken,
 }
 
 fn connect(alpn: &str) -> Raw {
-    let (io, connection) = pipe(alpn);
+    let drain = CancellationToken::new();
+    let (io, connection) = pipe(alpn, drain.clone());
     let handler = HttpHandler::new(registry(), HttpConfig::default());
-    let (drain, draining) = oneshot::channel::<()>();
-    let draining = async {
-        if draining.await.is_err() {
-            std::future::pending().await
-        }
-    };
-    let served = tokio::spawn(async move { handler.serve(connection, auth(), draining).await });
-    Raw { io, served, drain: Some(drain) }
+    let served = tokio::spawn(Arc::new(handler).handle(connection, auth()));
+    Raw { io, served, drain }
 }
 
 impl Raw {
@@ -111,7 +106,7 @@ async fn draining_lets_the_request_finish_and_then_ends_the_connection() {
     let mut raw = connect(HTTP_1_1);
     raw.io.write_all(node_info(r#""slow""#).as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
-    raw.drain.take().unwrap().send(()).unwrap();
+    raw.drain.cancel();
     let mut answer = Vec::new();
     raw.io.read_to_end(&mut answer).await.unwrap();
     let answer = String::from_utf8(answer).unwrap();
@@ -131,7 +126,7 @@ async fn draining_ends_an_idle_connection_at_once() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
         let started = Instant::now();
-        raw.drain.take().unwrap().send(()).unwrap();
+        raw.drain.cancel();
         if alpn == H2 {
             // A client that is told to go away (RFC 9113 §6.8) and has no requests open goes.
             raw.io.shutdown().await.unwrap();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::Acceptor;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::LazyConfigAcceptor;
 
@@ -18,9 +17,6 @@ use crate::{Alpn, SingleStream};
 
 /// How long to wait when the system cannot give another socket.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
-/// After that long a silence TCP asks whether the peer is still there, so that the connections of known peers, which
-/// may be silent for good, end when the peer is gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn accept_loop(shared: Arc<Shared>, listener: TcpListener) {
     loop {
@@ -94,8 +90,6 @@ async fn negotiate(
     stream: TcpStream,
     hello: &mut Option<ClientHelloInfo>,
 ) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
-    stream.set_nodelay(true)?;
-    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let info = hello.insert(ClientHelloInfo::of(&start.client_hello()));
     let config = shared.tls().tcp(info);

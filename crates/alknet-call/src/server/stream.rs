@@ -28,7 +28,6 @@ pub(super) async fn serve(session: Arc<Session>, stream: BiStream) {
         running: HashMap::new(),
         waiting: None,
         ended: false,
-        warned: false,
         session: session.clone(),
     };
     if let Err(error) = stream.run().await {
@@ -49,8 +48,6 @@ struct Stream {
     waiting: Option<Call>,
     /// Whether the caller has ended its side.
     ended: bool,
-    /// Whether the log has it that the peer breaks the protocol.
-    warned: bool,
 }
 
 impl Stream {
@@ -178,15 +175,7 @@ impl Stream {
 
     /// Answers a frame that breaks the protocol. `summary` has nothing of what the peer sent: it goes to the log.
     fn refuse(&mut self, id: &str, error: &dyn std::error::Error, summary: &str) {
-        // Once a stream is enough: a peer must not be able to fill the log.
-        if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(
-                alpn = ALPN,
-                connection = self.session.peer.connection,
-                peer = self.session.label(),
-                "the peer broke the protocol: {summary}"
-            );
-        }
+        self.session.complain(&format_args!("the peer broke the protocol: {summary}"));
         self.answer_error(id.to_owned(), CallError::invalid_input(error.to_string()));
     }
 
@@ -196,13 +185,7 @@ impl Stream {
         self.reader.abandon();
         match &error {
             ReadError::NoMemory { .. } => {
-                tracing::warn!(
-                    alpn = ALPN,
-                    connection = self.session.peer.connection,
-                    peer = self.session.label(),
-                    %error,
-                    "a frame was refused"
-                );
+                self.session.complain(&format_args!("a frame was refused: {error}"));
                 self.answer_error(String::new(), CallError::new(ErrorCode::ResourceExhausted, error.to_string()));
             }
             _ => self.refuse("", &error, &error.to_string()),

@@ -11,6 +11,7 @@ mod bind;
 mod limits;
 mod live;
 mod quic;
+mod refusals;
 mod serve;
 mod tcp;
 
@@ -30,6 +31,7 @@ use crate::tls::{PerConnection, ServerConfigs};
 use crate::{Certificates, CloseCode, HandlerRegistry, IdentityProvider, NodeKey};
 use admission::Admission;
 use live::Live;
+use refusals::Refusals;
 
 /// How long handlers get to end once their connections are closed.
 const END: Duration = Duration::from_secs(1);
@@ -85,6 +87,7 @@ pub(crate) struct Shared {
     quic_config: quinn::ServerConfig,
     admission: Arc<Admission>,
     live: Live,
+    refusals: Refusals,
     draining: CancellationToken,
     tasks: TaskTracker,
 }
@@ -117,6 +120,7 @@ impl Endpoint {
             tls: ArcSwap::from_pointee(CurrentTls { generation, configs }),
             quic_config,
             live: Live::default(),
+            refusals: Refusals::new(),
             draining: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });

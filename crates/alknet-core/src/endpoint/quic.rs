@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use super::admission::{Permit, Verdict};
 use super::serve::{Established, spawn};
 use super::{Limits, Shared};
-use crate::tls::{ClientHelloInfo, PerConnection, fingerprints_of};
+use crate::tls::{PerConnection, fingerprints_of};
 use crate::{Alpn, Fingerprint, QuicTransport};
 
 /// What a peer may have under way on one stream.
@@ -86,10 +86,7 @@ async fn handshake(shared: &Shared, incoming: Incoming, remote: SocketAddr, perm
     let crypto = PerConnection::new(shared.tls());
     let mut config = shared.quic_config.clone();
     config.crypto = crypto.clone();
-    let failed = |reason: &str| match crypto.take_hello() {
-        Some(hello) => log_failure(remote, &hello, reason),
-        None => tracing::debug!(%remote, transport = "quic", "handshake failed: {reason}"),
-    };
+    let failed = |reason: &str| shared.refusals.log(remote, "quic", crypto.take_hello().as_deref(), reason);
     let connecting = match incoming.accept_with(Arc::new(config)) {
         Ok(connecting) => connecting,
         Err(error) => {
@@ -117,10 +114,6 @@ async fn handshake(shared: &Shared, incoming: Incoming, remote: SocketAddr, perm
     }
     let transport = Box::new(QuicTransport::new(connection));
     Some(Established { transport, alpn, remote, fingerprints, permit })
-}
-
-fn log_failure(remote: SocketAddr, hello: &ClientHelloInfo, reason: &str) {
-    tracing::info!(%remote, transport = "quic", offered = %hello.offered(), "handshake failed: {reason}");
 }
 
 pub(crate) fn negotiated_alpn(connection: &quinn::Connection) -> Option<Alpn> {

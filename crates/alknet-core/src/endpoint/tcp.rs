@@ -59,12 +59,7 @@ fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
 }
 
 async fn handshake(shared: &Shared, stream: TcpStream, remote: SocketAddr, permit: Permit) -> Option<Established> {
-    let failed = |reason: &str, offered: Option<&ClientHelloInfo>| match offered {
-        Some(hello) => {
-            tracing::info!(%remote, transport = "tls", offered = %hello.offered(), "handshake failed: {reason}")
-        }
-        None => tracing::debug!(%remote, transport = "tls", "handshake failed: {reason}"),
-    };
+    let failed = |reason: &str, hello: Option<&ClientHelloInfo>| shared.refusals.log(remote, "tls", hello, reason);
     let mut hello = None;
     match tokio::time::timeout(shared.limits.handshake_timeout(), negotiate(shared, stream, &mut hello)).await {
         Ok(Ok(stream)) => {

@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("a_supervisor_is_told_of_every_step", &[], every_step),
         Test::new("a_reload_changes_peers_and_handlers_and_drops_only_the_revoked", &[], reload),
+        Test::new("every_reload_says_what_still_needs_a_restart", &[], restart_needed),
         Test::new("a_broken_configuration_leaves_the_old_one_in_force", &[], broken_reload),
         Test::new("serve_without_a_configuration_makes_one_and_says_so", &[], default_configuration),
         Test::new("a_secret_in_the_environment_changes_nothing", &[], poisoned_environment),
@@ -91,6 +92,24 @@ fn ask(child: &mut std::process::Child) -> anyhow::Result<()> {
     let mut answer = vec![0; u32::from_be_bytes(length) as usize];
     stdout.read_exact(&mut answer)?;
     ensure!(String::from_utf8_lossy(&answer).contains("/services/list"), "{}", String::from_utf8_lossy(&answer));
+    Ok(())
+}
+
+fn restart_needed() -> anyhow::Result<()> {
+    let node = Node::start()?;
+    let name = node.name_at("127.0.0.1");
+    let reload = || -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_str(&node.run_ok(&["call", &name, "/config/reload"])?)?)
+    };
+    let started = std::fs::read_to_string(node.config())?;
+    ensure!(reload()?["restart_needed"] == serde_json::json!([]), "nothing has changed");
+    std::fs::write(node.config(), started.replacen("name = \"tested\"", "name = \"renamed\"", 1))?;
+    for _ in 0..2 {
+        let report = reload()?;
+        ensure!(report["restart_needed"] == serde_json::json!(["node.name"]), "{report}");
+    }
+    std::fs::write(node.config(), started)?;
+    ensure!(reload()?["restart_needed"] == serde_json::json!([]), "it is as it was at the start again");
     Ok(())
 }
 

@@ -25,7 +25,6 @@ mod replace;
 mod sections;
 mod text;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +34,7 @@ use alknet_http::HttpConfig;
 use toml::de::DeTable;
 
 pub use self::error::{ConfigError, ConfigErrors};
-pub use self::peers::{DialTarget, PeerEntry};
+pub use self::peers::PeerEntry;
 pub use self::sections::{CertificateFiles, Endpoint, Node, Section, VaultSource};
 pub use self::text::{Address, NodeName, PeerId};
 use crate::environment::Environment;
@@ -140,16 +139,6 @@ impl Config {
     /// The configured peers, as core's identity provider takes them.
     pub fn peers(&self) -> Vec<alknet_core::Peer> {
         self.peers.iter().map(PeerEntry::to_peer).collect()
-    }
-
-    /// The peers that this node dials, by id.
-    pub fn dial_targets(&self) -> BTreeMap<PeerId, DialTarget> {
-        let enabled = self.peers.iter().filter(|peer| peer.enabled);
-        let target = |peer: &PeerEntry| {
-            let target = DialTarget { address: peer.address.clone()?, fingerprints: peer.fingerprints.clone() };
-            Some((peer.id.clone(), target))
-        };
-        enabled.filter_map(target).collect()
     }
 
     /// Where the node keeps its state: as configured, or where the environment has such things.

@@ -47,15 +47,6 @@ impl PeerEntry {
     }
 }
 
-/// How this node reaches a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DialTarget {
-    /// Where.
-    pub address: Address,
-    /// The keys that it may show; none if a certificate of the system's roots has to do.
-    pub fingerprints: Vec<Fingerprint>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PeerKeys {

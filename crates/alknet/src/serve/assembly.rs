@@ -23,7 +23,10 @@ use crate::vault::{self, OpenVaultError};
 
 /// A node that runs.
 pub struct Node {
+    /// As it was read last; the lock makes reloads take turns.
     pub(super) config: Mutex<Config>,
+    /// What is in force of the settings that only a start applies.
+    pub(super) started_with: Config,
     pub(super) environment: Environment,
     pub(super) certificates: Arc<Certificates>,
     pub(super) identities: Arc<MemoryIdentities>,
@@ -58,6 +61,7 @@ impl Node {
         let node = Arc::new(Self {
             name: config.node.name.to_string(),
             endpoint: Endpoint::bind(endpoint)?,
+            started_with: config.clone(),
             config: Mutex::new(config),
             environment,
             certificates,

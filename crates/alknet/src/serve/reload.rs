@@ -71,7 +71,7 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
     let report = ReloadReport {
         peers: new.peers.len(),
         alpns: node.handlers().alpns().iter().map(ToString::to_string).collect(),
-        restart_needed: Config::restart_needed(&current, &new),
+        restart_needed: Config::restart_needed(&node.started_with, &new),
     };
     *current = new;
     Ok(report)

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod dial;
 pub mod endpoint;
 mod handler;
+pub mod ownership;
 mod registry;
 mod setting;
 pub mod tls;
@@ -22,6 +23,9 @@ pub use connection::*;
 pub use dial::{Destination, DialError, Dialer, TransportChoice};
 pub use endpoint::{BindError, Endpoint, EndpointConfig, EndpointStatus, Limits};
 pub use handler::{HandlerError, ProtocolHandler};
+pub use ownership::{
+    MemoryOwnership, OwnershipError, OwnershipEvent, OwnershipProvider, OwnershipRecord, OwnershipStore, OwnershipWatch,
+};
 pub use registry::{HandlerRegistry, RegistryError};
 pub use setting::at_least;
 pub use tls::{CertificateError, CertificateFiles, Certificates, InvalidKey, NodeKey, ServerIdentity};

@@ -56,10 +56,15 @@ impl Budget {
         Self(None)
     }
 
+    /// Whether frames of this length are not counted.
+    pub(crate) fn is_free(length: usize) -> bool {
+        length <= FREE
+    }
+
     /// Waits until a frame of `length` bytes may be held; none if it never may.
     pub(crate) async fn admit(&self, length: usize) -> Option<Permit> {
         match &self.0 {
-            Some(shares) if length > FREE => match shares.auth.identity() {
+            Some(shares) if !Self::is_free(length) => match shares.auth.identity() {
                 Some(_) => shares.own.take(length).await,
                 None => shares.strangers.take(length).await,
             },

@@ -53,7 +53,11 @@ impl ErrorCode {
     }
 
     fn from_wire(code: &str) -> Self {
-        match code {
+        Self::known(code).unwrap_or(Self::Internal)
+    }
+
+    fn known(code: &str) -> Option<Self> {
+        Some(match code {
             "NOT_FOUND" => Self::NotFound,
             "FORBIDDEN" => Self::Forbidden,
             "UNAUTHENTICATED" => Self::Unauthenticated,
@@ -62,8 +66,9 @@ impl ErrorCode {
             "ABORTED" => Self::Aborted,
             "UNAVAILABLE" => Self::Unavailable,
             "RESOURCE_EXHAUSTED" => Self::ResourceExhausted,
-            _ => Self::Internal,
-        }
+            "INTERNAL" => Self::Internal,
+            _ => return None,
+        })
     }
 }
 
@@ -85,28 +90,40 @@ impl<'de> Deserialize<'de> for ErrorCode {
     }
 }
 
+/// The longest code of an operation's own, in characters; what comes longer is cut.
+const MAX_DECLARED: usize = 64;
+
 /// A failed call, as the caller is told of it. Everything in it is for the outside; causes go to the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[error("{code}: {message}")]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{}: {message}", self.wire_code())]
 #[non_exhaustive]
 pub struct CallError {
     /// What kind of failure it is.
     pub code: ErrorCode,
+    /// The code as it stands on the wire, if it is one that the operation has declared for itself. Then `code` is
+    /// [`Internal`](ErrorCode::Internal), which is what it means to whoever does not know it.
+    pub declared: Option<Box<str>>,
     /// What happened, for people.
-    #[serde(default)]
     pub message: String,
     /// Whether the same call may succeed later.
-    #[serde(default)]
     pub retryable: bool,
     /// What programs may want to know of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
 }
 
 impl CallError {
     /// An error that is retryable as its code is by nature.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { retryable: code.is_retryable(), code, message: message.into(), details: None }
+        Self { retryable: code.is_retryable(), code, declared: None, message: message.into(), details: None }
+    }
+
+    /// An error with a code of the operation's own, in the style of the others: `BUSY`. It is not retryable unless that
+    /// is set. At most 64 characters of the code are kept.
+    pub fn declared(code: &str, message: impl Into<String>) -> Self {
+        match ErrorCode::known(code) {
+            Some(code) => Self::new(code, message),
+            None => Self { declared: Some(cut(code)), ..Self::new(ErrorCode::Internal, message) },
+        }
     }
 
     /// A fault on this side: `cause` goes to the log, the caller learns that there is one.
@@ -120,12 +137,49 @@ impl CallError {
         Self::new(ErrorCode::InvalidInput, message)
     }
 
+    /// The code as it stands on the wire.
+    pub fn wire_code(&self) -> &str {
+        self.declared.as_deref().unwrap_or(self.code.as_str())
+    }
+
     /// Adds details for programs.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
         self.details = Some(details);
         self
     }
+}
+
+fn cut(code: &str) -> Box<str> {
+    let end = code.char_indices().nth(MAX_DECLARED).map_or(code.len(), |(end, _)| end);
+    code.get(..end).unwrap_or_default().into()
+}
+
+impl Serialize for CallError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { code: _, declared: _, message, retryable, details } = self;
+        Wire { code: self.wire_code(), message, retryable: *retryable, details: details.as_ref() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire::<Cow<'de, str>, String, Value> { code, message, retryable, details } =
+            Wire::deserialize(deserializer)?;
+        Ok(Self { retryable, details, ..Self::declared(&code, message) })
+    }
+}
+
+/// How an error is written.
+#[derive(Serialize, Deserialize)]
+struct Wire<C, M, D> {
+    code: C,
+    #[serde(default)]
+    message: M,
+    #[serde(default)]
+    retryable: bool,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    details: Option<D>,
 }
 
 #[cfg(test)]
@@ -141,6 +195,25 @@ mod tests {
         }
         assert_eq!(serde_json::from_value::<ErrorCode>(json!("RESOURCE_EXHAUSTED")).unwrap(), ResourceExhausted);
         assert_eq!(serde_json::from_value::<ErrorCode>(json!("QUOTA_GONE")).unwrap(), Internal);
+    }
+
+    #[test]
+    fn an_operations_own_code_stays_what_it_is() {
+        let wire = json!({ "code": "BUSY", "message": "later", "retryable": true, "details": [1] });
+        let error: CallError = serde_json::from_value(wire.clone()).unwrap();
+        assert_eq!((&error.code, error.wire_code()), (&ErrorCode::Internal, "BUSY"));
+        assert_eq!(error.to_string(), "BUSY: later");
+        assert_eq!(json!(error), wire);
+        let declared = CallError::declared("BUSY", "later");
+        assert_eq!(declared.declared.as_deref(), Some("BUSY"));
+        assert_eq!(CallError::declared("NOT_FOUND", "gone"), CallError::new(ErrorCode::NotFound, "gone"));
+        assert_eq!(CallError::declared("INTERNAL", "").declared, None);
+    }
+
+    #[test]
+    fn a_code_has_a_length() {
+        let error: CallError = serde_json::from_value(json!({ "code": "Ä".repeat(5000) })).unwrap();
+        assert_eq!(error.declared.unwrap().chars().count(), 64);
     }
 
     #[test]

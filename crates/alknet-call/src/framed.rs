@@ -78,6 +78,21 @@ impl FrameReader {
         }
     }
 
+    /// The next frame if it is here already, so that what came together is dealt with together.
+    pub(crate) fn next_buffered(&mut self) -> Result<Option<Frame>, ReadError> {
+        // A large frame may have to wait for its memory; that is for `next`.
+        match self.decoder.announced(&self.buffer)? {
+            Some(length) if self.permit.is_none() && Budget::is_free(length) => {
+                let bytes = self.decoder.decode(&mut self.buffer)?;
+                if bytes.is_some() {
+                    self.deadline = None;
+                }
+                Ok(bytes.map(|bytes| Frame { bytes, permit: Permit::default() }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn admit(&mut self, length: usize) -> Result<(), ReadError> {
         if self.permit.is_none() {
             let deadline = self.deadline();
@@ -117,7 +132,7 @@ impl FrameReader {
 
     /// Reads and forgets what still comes, until the peer ends its side or a moment has passed. A peer that ends its side
     /// has what was written; on TCP, bytes that nobody has read at the close would even make the kernel throw that away.
-    pub(crate) async fn linger(mut self) {
+    pub(crate) async fn linger(&mut self) {
         self.abandon();
         let _ = timeout(LINGER, async { while let Ok(Some(_)) = self.recv.read_chunk(READ_SIZE).await {} }).await;
     }
@@ -127,6 +142,8 @@ impl FrameReader {
 pub(crate) struct FrameWriter {
     send: SendStream,
     queue: VecDeque<Bytes>,
+    /// Frames that were written here since the last chunk was made of them.
+    tail: BytesMut,
     unflushed: bool,
     timeout: Duration,
     /// When the write must have made progress that waits.
@@ -135,38 +152,54 @@ pub(crate) struct FrameWriter {
 
 impl FrameWriter {
     pub(crate) fn new(send: SendStream, timeout: Duration) -> Self {
-        Self { send, queue: VecDeque::new(), unflushed: false, timeout, deadline: None }
+        let (queue, tail) = (VecDeque::new(), BytesMut::new());
+        Self { send, queue, tail, unflushed: false, timeout, deadline: None }
     }
 
-    /// Puts a frame at the end of the queue.
-    pub(crate) fn queue(&mut self, frame: Bytes) {
-        self.queue.push_back(frame);
+    /// Where frames can be written at the end of what is queued, without a copy.
+    pub(crate) fn tail(&mut self) -> &mut BytesMut {
+        &mut self.tail
     }
 
-    /// How many frames are not yet written.
-    pub(crate) fn queued(&self) -> usize {
-        self.queue.len()
+    /// Where chunks of whole frames can be put at the end of what is queued.
+    pub(crate) fn queue(&mut self) -> &mut VecDeque<Bytes> {
+        self.settle_tail();
+        &mut self.queue
+    }
+
+    fn settle_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.queue.push_back(self.tail.split().freeze());
+        }
+    }
+
+    /// How many bytes are not yet written.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.tail.len() + self.queue.iter().map(Bytes::len).sum::<usize>()
     }
 
     /// Whether everything has been handed to the transport.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && !self.unflushed
+        self.queue.is_empty() && self.tail.is_empty() && !self.unflushed
     }
 
-    /// Writes the next frame, and flushes after the last. When the future is dropped nothing is lost or written twice.
+    /// Writes the next chunk, and flushes after the last. When the future is dropped nothing is lost or written twice.
     pub(crate) async fn drive(&mut self) -> io::Result<()> {
-        if let Some(frame) = self.queue.front_mut() {
-            while !frame.is_empty() {
-                let written = within(&mut self.deadline, self.timeout, self.send.write(frame)).await?;
+        if self.queue.is_empty() {
+            self.settle_tail();
+        }
+        if let Some(chunk) = self.queue.front_mut() {
+            while !chunk.is_empty() {
+                let written = within(&mut self.deadline, self.timeout, self.send.write(chunk)).await?;
                 if written == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
                 self.unflushed = true;
-                frame.advance(written);
+                chunk.advance(written);
             }
             self.queue.pop_front();
         }
-        if self.queue.is_empty() && self.unflushed {
+        if self.queue.is_empty() && self.tail.is_empty() && self.unflushed {
             within(&mut self.deadline, self.timeout, self.send.flush()).await?;
             self.unflushed = false;
         }
@@ -275,7 +308,7 @@ mod tests {
     async fn a_slow_reader_is_waited_for_and_one_that_takes_nothing_is_not() {
         let (mut peer, stream) = stream(10).await;
         let mut writer = FrameWriter::new(stream.split().0, 30 * SECOND);
-        writer.queue(Bytes::from(vec![7; 100]));
+        writer.queue().push_back(Bytes::from(vec![7; 100]));
         let slow = tokio::spawn(async move {
             for _ in 0..5 {
                 tokio::time::sleep(20 * SECOND).await;

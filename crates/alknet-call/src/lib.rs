@@ -37,27 +37,49 @@
 //! Everything that a peer can make a node hold or wait for has a limit in [`CallLimits`].
 
 pub mod access;
+mod adapter;
 mod budget;
 pub mod builtin;
+mod capabilities;
 mod client;
+mod composition;
 mod context;
 mod error;
 mod framed;
+mod hub;
 mod limits;
+mod link;
+mod peers;
+mod proto;
 mod registry;
+mod schema;
 mod server;
 mod spec;
 #[cfg(test)]
 mod testkit;
 pub mod wire;
 
-pub use client::{CallClient, CallOptions, ClientError};
+pub use adapter::{AdapterError, FromJsonSchema, OperationAdapter, ToolError};
+pub use capabilities::{Capabilities, Secret};
+pub use client::{CallClient, CallOptions, ClientError, Subscription};
+pub use composition::DetachedCall;
 pub use context::{CallerInfo, OperationContext};
 pub use error::{CallError, ErrorCode};
+pub use hub::{Export, Hub};
 pub use limits::CallLimits;
-pub use registry::{Admitted, NameTaken, OperationHandler, Registry};
-pub use server::CallHandler;
-pub use spec::{Access, InvalidName, OperationName, OperationSpec, Visibility};
+pub use peers::{Backoff, Connected, FromCall, PeerGuard, PeerRef, Peers, ReconnectingClient};
+#[doc(hidden)]
+pub use registry::RunGuard;
+pub use registry::{
+    Admitted, Bundle, CompositionAuthority, EventStream, Grant, Metric, MetricKind, NameTaken, OperationHandler,
+    Overlay, Provenance, Registry, Reservation, Run, ScopedEnvironment, Started, SubscriptionHandler,
+};
+pub use schema::{Schema, SchemaError, SchemaViolations, Violation};
+pub use server::{CallHandler, ConnectionWatcher};
+pub use spec::{
+    Access, ErrorSpec, InvalidName, InvalidPattern, InvalidPointer, InvalidSpec, JsonPointer, Lists, OperationKind,
+    OperationName, OperationPattern, OperationSpec, ResourceAccess, Spawns, Visibility,
+};
 
 /// The ALPN identifier of the protocol.
 pub const ALPN: &str = "alknet/call";

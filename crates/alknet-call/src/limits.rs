@@ -29,6 +29,12 @@ pub struct CallLimits {
     /// How many calls of one stream run at the same time; beyond that its requests wait. Default: 64.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_concurrent_calls: u32,
+    /// How many subscriptions of one connection run at the same time; beyond that they are refused. Default: 1024.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_subscriptions: u32,
+    /// How many bytes of events a subscription of ours may be sent before they are taken; at least 4096. Default: 256 KiB.
+    #[serde(deserialize_with = "at_least::<{ MIN_FRAME as u64 }, _, _>")]
+    pub subscription_window_bytes: u32,
     /// How long a call may take if its caller does not say. Default: 30.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub call_timeout_seconds: u32,
@@ -49,6 +55,8 @@ impl Default for CallLimits {
             max_frame_bytes: DEFAULT_MAX_FRAME as u32,
             frame_timeout_seconds: 30,
             max_concurrent_calls: 64,
+            max_subscriptions: 1024,
+            subscription_window_bytes: 256 * 1024,
             call_timeout_seconds: 30,
             max_call_seconds: 300,
             stranger_budget_bytes: 64 * 1024 * 1024,
@@ -67,6 +75,10 @@ impl CallLimits {
 
     pub(crate) fn concurrent_calls(&self) -> usize {
         self.max_concurrent_calls.max(1) as usize
+    }
+
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.max_subscriptions.max(1) as usize
     }
 
     pub(crate) fn max_call_time(&self) -> Duration {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alknet_core::{
-    Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, Peer, SingleStream, TokenHash,
+    Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, MemoryOwnership, Peer, SingleStream,
+    TokenHash,
 };
+use serde_json::Value;
 use tokio::io::{DuplexStream, duplex};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Access, CallerInfo, OperationContext, OperationSpec};
+use crate::{Access, CallError, CallerInfo, EventStream, OperationContext, OperationSpec, Registry};
 
 pub(crate) fn identity(id: &str, scopes: &[&str]) -> Identity {
     let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
@@ -65,4 +67,15 @@ pub(crate) fn spec(name: &'static str, access: Access) -> OperationSpec {
 
 pub(crate) fn frame(text: &str) -> Vec<u8> {
     [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat()
+}
+
+/// A registry where an ownership store says who owns what, and that store.
+pub(crate) fn owning_registry() -> (Registry, Arc<MemoryOwnership>) {
+    let store = Arc::new(MemoryOwnership::default());
+    (Registry::new().with_ownership(store.clone()), store)
+}
+
+/// The next output of a stream; none at its end.
+pub(crate) async fn next(events: &mut EventStream) -> Option<Result<Value, CallError>> {
+    std::future::poll_fn(|cx| events.as_mut().poll_next(cx)).await
 }

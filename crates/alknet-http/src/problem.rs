@@ -16,7 +16,7 @@ struct Problem<'a> {
     title: &'a str,
     status: u16,
     detail: &'a str,
-    code: &'static str,
+    code: &'a str,
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'a Value>,
@@ -35,7 +35,7 @@ pub(crate) fn with_status(status: StatusCode, error: &CallError) -> Response {
         title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
         detail: &error.message,
-        code: error.code.as_str(),
+        code: error.wire_code(),
         retryable: error.retryable,
         details: error.details.as_ref(),
     };
@@ -86,6 +86,13 @@ mod tests {
             "detail": "/tty/spawn needs the scope tty:spawn", "details": [1],
         });
         assert_eq!(document(response).await, expected);
+    }
+
+    #[tokio::test]
+    async fn an_operations_own_code_is_told() {
+        let response = of_call(&CallError::declared("BUSY", "later"));
+        assert_eq!(response.status(), 500);
+        assert_eq!(document(response).await["code"], "BUSY");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 use super::*;
 use crate::testkit::{auth_of, connection, frame, nobody, spec, stranger_beside};
 use crate::{Access, CallHandler, ErrorCode, OperationContext, Registry};
-use alknet_core::{Alpn, AuthContext, BiStream, BoxFuture, CloseCode, ProtocolHandler, SingleStream, Transport};
+use alknet_core::{
+    Alpn, AuthContext, BiStream, BoxFuture, CloseCode, ConnectionError, ProtocolHandler, SingleStream, Transport,
+};
 use serde_json::json;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -100,23 +102,27 @@ async fn clones_share_a_single_stream_and_get_their_own_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_has_its_own_stream_where_there_are_many() {
+async fn calls_share_a_few_streams_where_there_are_many() {
     let open = Arc::new(AtomicUsize::new(0));
     let transport = Pipes(handler(), open.clone());
     let client = CallClient::new(Connection::new(transport, Alpn::new("alknet/call").unwrap()));
-    let calls: Vec<_> = (0..4u64)
+    for n in 0..3u64 {
+        assert_eq!(client.call("t/sleep", &n).await.unwrap(), n);
+    }
+    assert_eq!(open.load(Ordering::SeqCst), 1, "one after the other they need one");
+    let calls: Vec<_> = (0..50u64)
         .map(|n| {
             let client = client.clone();
             tokio::spawn(async move { client.call("t/sleep", &(1000 + n)).await })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(open.load(Ordering::SeqCst), 4);
     for call in calls {
         assert!(call.await.unwrap().is_ok());
     }
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(open.load(Ordering::SeqCst), 0, "an answered call leaves no stream behind");
+    assert_eq!(open.load(Ordering::SeqCst), 4);
+    drop(client);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(open.load(Ordering::SeqCst), 0, "nothing is left behind");
 }
 
 #[tokio::test]

@@ -1,45 +1,71 @@
 //! The callee's side of a connection.
 
-mod call;
-mod session;
-mod stream;
+mod answer;
+mod service;
 
 use std::sync::Arc;
 
-use alknet_core::{Alpn, AuthContext, BoxFuture, Connection, ConnectionError, HandlerError, ProtocolHandler};
-use tokio::task::{JoinError, JoinSet};
+use alknet_core::{Alpn, AuthContext, BoxFuture, Connection, HandlerError, ProtocolHandler};
 
 use crate::budget::Pool;
-use crate::{ALPN, CallLimits, Registry};
-use session::Session;
+use crate::link::Link;
+use crate::{ALPN, CallClient, CallLimits, Registry};
+pub(crate) use answer::{answer_frames, error_frame, event_frame};
+pub(crate) use service::Service;
 
 /// Serves the operations of a [`Registry`] on connections of the ALPN `alknet/call`.
 ///
 /// A caller may open one stream per call, send all on one, or mix. The requests of a stream run at the same time, up to
-/// [`CallLimits::max_concurrent_calls`]; beyond that nothing is read from it. Each answer is written when it is there, and
-/// the caller tells them apart by their ids. When a stream is reset or its connection ends, its calls are dropped; when the
-/// caller merely ends its sending side, they go on and are answered.
+/// [`CallLimits::max_concurrent_calls`]; beyond that they wait. Each answer is written when it is there, and the caller
+/// tells them apart by their ids. When a stream is reset or its connection ends, its calls are dropped; when the caller
+/// merely ends its sending side, they go on and are answered.
+///
+/// The connection carries calls in both directions: a handler reaches its caller's operations by
+/// [`OperationContext::caller`](crate::OperationContext::caller), and [`serve`](Self::serve) gives the client of a
+/// connection to whoever dials and serves.
 pub struct CallHandler {
     registry: Arc<Registry>,
     limits: Arc<CallLimits>,
     strangers: Pool,
+    watcher: Option<Arc<dyn ConnectionWatcher>>,
+}
+
+/// Hears of the connections that a [`CallHandler`] serves.
+pub trait ConnectionWatcher: Send + Sync + 'static {
+    /// A connection has come. What this gives is dropped when the connection has ended.
+    fn connected(&self, client: CallClient, auth: &AuthContext) -> Box<dyn Send + Sync>;
 }
 
 impl CallHandler {
     /// Serves what is in `registry`, now and later.
     pub fn new(registry: Arc<Registry>, limits: CallLimits) -> Self {
         let strangers = Pool::new(limits.stranger_budget_bytes as usize);
-        Self { registry, limits: Arc::new(limits), strangers }
+        Self { registry, limits: Arc::new(limits), strangers, watcher: None }
     }
 
-    async fn serve(&self, connection: Connection, auth: AuthContext) -> Result<(), HandlerError> {
+    /// Has `watcher` hear of each connection.
+    #[must_use]
+    pub fn with_watcher(mut self, watcher: Arc<dyn ConnectionWatcher>) -> Self {
+        self.watcher = Some(watcher);
+        self
+    }
+
+    /// Serves a connection that this side has dialed, and gives the client of it. The future has to run for either to
+    /// work; it ends with the connection, and dropping it ends the calls.
+    pub fn serve(
+        &self,
+        connection: Connection,
+        auth: AuthContext,
+    ) -> (CallClient, BoxFuture<'static, Result<(), HandlerError>>) {
+        let link = self.link(connection, auth);
+        let client = CallClient::of(&link);
+        (client, Box::pin(async move { Ok(link.run(true).await?) }))
+    }
+
+    fn link(&self, connection: Connection, auth: AuthContext) -> Arc<Link> {
         let own = Pool::new(self.limits.max_frame().saturating_mul(2));
-        let session = Session::new(self.registry.clone(), self.limits.clone(), connection, auth, own, &self.strangers);
-        let session = Arc::new(session);
-        tokio::select! {
-            result = serve_streams(&session) => result,
-            reason = session.connection.closed() => outcome(reason),
-        }
+        let service = Service::new(self.registry.clone(), &self.limits, &connection, auth, own, &self.strangers);
+        Link::new(connection, self.limits.clone(), Some(service))
     }
 }
 
@@ -53,39 +79,14 @@ impl ProtocolHandler for CallHandler {
         connection: Connection,
         auth: AuthContext,
     ) -> BoxFuture<'static, Result<(), HandlerError>> {
-        Box::pin(async move { self.serve(connection, auth).await })
+        let link = self.link(connection, auth.clone());
+        let watched = self.watcher.as_ref().map(|watcher| watcher.connected(CallClient::of(&link), &auth));
+        Box::pin(async move {
+            let result = link.run(false).await;
+            drop(watched);
+            Ok(result?)
+        })
     }
-}
-
-/// Serves streams until there are no more, or none are wanted, and those that there were have ended.
-async fn serve_streams(session: &Arc<Session>) -> Result<(), HandlerError> {
-    let mut streams = JoinSet::new();
-    loop {
-        tokio::select! {
-            stream = session.connection.accept_bi() => match stream {
-                Ok(stream) => drop(streams.spawn(stream::serve(session.clone(), stream))),
-                Err(ConnectionError::NoMoreStreams) => break,
-                Err(reason) => return outcome(reason),
-            },
-            Some(ended) = streams.join_next() => log_panic(session, ended),
-            () = session.connection.draining() => break,
-        }
-    }
-    while let Some(ended) = streams.join_next().await {
-        log_panic(session, ended);
-    }
-    Ok(())
-}
-
-fn log_panic(session: &Session, ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(alpn = ALPN, connection = session.peer.connection, %error, "serving a stream failed");
-    }
-}
-
-/// What the end of a connection means to the log.
-fn outcome(reason: ConnectionError) -> Result<(), HandlerError> {
-    if reason.is_orderly() { Ok(()) } else { Err(reason.into()) }
 }
 
 #[cfg(test)]

@@ -70,25 +70,40 @@ pub enum FrameError {
     Empty,
 }
 
-/// Writes `message` as one frame: the JSON goes straight behind the length field that is filled in at the end.
+/// Writes `message` as one frame.
 ///
 /// # Errors
 /// When the JSON has more than `max` bytes (writing stops there), or `message` cannot be written as JSON.
 pub fn encode(message: &impl Serialize, max: usize) -> Result<Bytes, EncodeError> {
+    let mut frame = BytesMut::new();
+    encode_to(message, &mut frame, max)?;
+    Ok(frame.freeze())
+}
+
+/// Writes `message` as one frame at the end of `buffer`: the JSON goes straight behind the length field that is filled in
+/// at the end.
+///
+/// # Errors
+/// As [`encode`]; then `buffer` is as it was.
+pub fn encode_to(message: &impl Serialize, buffer: &mut BytesMut, max: usize) -> Result<(), EncodeError> {
     const FIRST_GUESS: usize = 256;
     let max = max.min(u32::MAX as usize);
-    let mut frame = BytesMut::with_capacity(FIRST_GUESS);
-    frame.put_u32(0);
-    serde_json::to_writer((&mut frame).limit(max).writer(), message).map_err(|error| match error.classify() {
-        // The only way in which writing to memory fails is that the limit is reached.
-        serde_json::error::Category::Io => EncodeError::TooLong { max },
-        _ => EncodeError::Json(error),
-    })?;
-    let length = (frame.len() - HEADER) as u32;
-    if let Some(header) = frame.first_chunk_mut::<HEADER>() {
+    let start = buffer.len();
+    buffer.reserve(FIRST_GUESS);
+    buffer.put_u32(0);
+    if let Err(error) = serde_json::to_writer((&mut *buffer).limit(max).writer(), message) {
+        buffer.truncate(start);
+        return Err(match error.classify() {
+            // The only way in which writing to memory fails is that the limit is reached.
+            serde_json::error::Category::Io => EncodeError::TooLong { max },
+            _ => EncodeError::Json(error),
+        });
+    }
+    let length = (buffer.len() - start - HEADER) as u32;
+    if let Some(header) = buffer.get_mut(start..).and_then(|frame| frame.first_chunk_mut::<HEADER>()) {
         *header = length.to_be_bytes();
     }
-    Ok(frame.freeze())
+    Ok(())
 }
 
 /// A message that does not go into a frame.

@@ -1,12 +1,13 @@
 //! Messages: `{"type", "id", "payload"}` in a frame.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{AuthToken, EncodeError, RawJson, encode, quoted};
+use super::{AuthToken, EncodeError, RawJson, encode_to, quoted};
 use crate::CallError;
 
 /// The longest id of a call, in bytes. The shortest has one.
@@ -15,9 +16,10 @@ pub const MAX_ID_LENGTH: usize = 128;
 /// One message. `J` is the form in which it holds other people's JSON: unparsed when it was received, anything that
 /// serialises when it is to be sent.
 ///
-/// A request is answered with exactly one of [`Responded`](Self::Responded) and [`Error`](Self::Error), whatever becomes
-/// of it, as long as the stream lives. A call that has one answer has no [`Completed`](Self::Completed); that one ends a
-/// subscription.
+/// A call is answered with exactly one of [`Responded`](Self::Responded) and [`Error`](Self::Error), whatever becomes of
+/// it, as long as the stream lives; a subscription with any number of [`Responded`](Self::Responded) and then exactly one
+/// of [`Completed`](Self::Completed) and [`Error`](Self::Error). A request that has a [`window`](Request::window) asks for
+/// a subscription: it is answered as one even if the operation has but one answer.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Message<J = RawJson> {
@@ -28,12 +30,16 @@ pub enum Message<J = RawJson> {
         /// What it wants.
         request: Request<J>,
     },
-    /// `call.responded`: what the operation gave, as `{"output": …}`.
+    /// `call.responded`: what the operation gave, as `{"output": …}`. The answer of a call, or one of many events of a
+    /// subscription.
     Responded {
         /// The call.
         id: String,
         /// What came of it.
         output: J,
+        /// Whether it is an event of a subscription, so that others or an end follow. Whoever says so also takes
+        /// [`Credit`](Self::Credit).
+        event: bool,
     },
     /// `call.completed`: a subscription has given all it had.
     Completed {
@@ -44,6 +50,13 @@ pub enum Message<J = RawJson> {
     Aborted {
         /// The call.
         id: String,
+    },
+    /// `call.credit`: the caller of a subscription has room for so many more bytes of events.
+    Credit {
+        /// The call.
+        id: String,
+        /// How many, counted as the bytes of the events' frames without their length fields.
+        bytes: u64,
     },
     /// `call.error`: the call failed.
     Error {
@@ -67,6 +80,16 @@ pub struct Request<J = RawJson> {
     pub forwarded_for: Option<J>,
     /// How long the call may take, in milliseconds. The callee may allow less.
     pub timeout_ms: Option<u64>,
+    /// How many bytes of events the caller has room for until it says more with [`Message::Credit`]. A callee may go over
+    /// it with one event, so that none is too large to be sent. Without a window the stream alone holds the callee back.
+    pub window: Option<u64>,
+}
+
+impl<J> Request<J> {
+    /// How long the call may take, if the caller says.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
 }
 
 impl Message {
@@ -89,11 +112,17 @@ impl Message {
                 Err(source) => Err(MessageError::Payload { id, kind: kind::REQUESTED, source }),
             },
             kind::RESPONDED => match serde_json::from_str::<Responded<&RawValue>>(payload) {
-                Ok(Responded { output }) => Ok(Self::Responded { id, output: RawJson::within(frame, output) }),
+                Ok(Responded { output, event }) => {
+                    Ok(Self::Responded { id, output: RawJson::within(frame, output), event })
+                }
                 Err(source) => Err(MessageError::Payload { id, kind: kind::RESPONDED, source }),
             },
             kind::COMPLETED => Ok(Self::Completed { id }),
             kind::ABORTED => Ok(Self::Aborted { id }),
+            kind::CREDIT => match serde_json::from_str(payload) {
+                Ok(Credit { bytes }) => Ok(Self::Credit { id, bytes }),
+                Err(source) => Err(MessageError::Payload { id, kind: kind::CREDIT, source }),
+            },
             kind::ERROR => match serde_json::from_str(payload) {
                 Ok(error) => Ok(Self::Error { id, error }),
                 Err(source) => Err(MessageError::Payload { id, kind: kind::ERROR, source }),
@@ -109,16 +138,38 @@ impl<J: Serialize> Message<J> {
     /// # Errors
     /// When it would have more than `max` bytes, or holds what JSON cannot.
     pub fn encode(&self, max: usize) -> Result<Bytes, EncodeError> {
-        fn frame<P: Serialize>(kind: &str, id: &str, payload: Option<P>, max: usize) -> Result<Bytes, EncodeError> {
-            encode(&Envelope { kind: Cow::Borrowed(kind), id: Cow::Borrowed(id), payload }, max)
-        }
+        let mut frame = BytesMut::new();
+        self.encode_to(&mut frame, max)?;
+        Ok(frame.freeze())
+    }
+
+    /// Writes the message as one frame at the end of `buffer`, so that several go out together.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); then `buffer` is as it was.
+    pub fn encode_to(&self, buffer: &mut BytesMut, max: usize) -> Result<(), EncodeError> {
+        let mut frame = Frame { buffer, max };
         match self {
-            Self::Requested { id, request } => frame(kind::REQUESTED, id, Some(Requested::from(request)), max),
-            Self::Responded { id, output } => frame(kind::RESPONDED, id, Some(Responded { output }), max),
-            Self::Completed { id } => frame(kind::COMPLETED, id, None::<()>, max),
-            Self::Aborted { id } => frame(kind::ABORTED, id, None::<()>, max),
-            Self::Error { id, error } => frame(kind::ERROR, id, Some(error), max),
+            Self::Requested { id, request } => frame.write(kind::REQUESTED, id, Some(Requested::from(request))),
+            Self::Responded { id, output, event } => {
+                frame.write(kind::RESPONDED, id, Some(Responded { output, event: *event }))
+            }
+            Self::Completed { id } => frame.write(kind::COMPLETED, id, None::<()>),
+            Self::Aborted { id } => frame.write(kind::ABORTED, id, None::<()>),
+            Self::Credit { id, bytes } => frame.write(kind::CREDIT, id, Some(Credit { bytes: *bytes })),
+            Self::Error { id, error } => frame.write(kind::ERROR, id, Some(error)),
         }
+    }
+}
+
+struct Frame<'a> {
+    buffer: &'a mut BytesMut,
+    max: usize,
+}
+
+impl Frame<'_> {
+    fn write<P: Serialize>(&mut self, kind: &str, id: &str, payload: Option<P>) -> Result<(), EncodeError> {
+        encode_to(&Envelope { kind: Cow::Borrowed(kind), id: Cow::Borrowed(id), payload }, self.buffer, self.max)
     }
 }
 
@@ -180,6 +231,7 @@ mod kind {
     pub(super) const RESPONDED: &str = "call.responded";
     pub(super) const COMPLETED: &str = "call.completed";
     pub(super) const ABORTED: &str = "call.aborted";
+    pub(super) const CREDIT: &str = "call.credit";
     pub(super) const ERROR: &str = "call.error";
 }
 
@@ -205,6 +257,8 @@ struct Requested<'a, J> {
     forwarded_for: Option<J>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<u64>,
 }
 
 impl Requested<'_, &RawValue> {
@@ -215,6 +269,7 @@ impl Requested<'_, &RawValue> {
             auth_token: self.auth_token.map(AuthToken::new),
             forwarded_for: self.forwarded_for.map(|whom| RawJson::within(frame, whom)),
             timeout_ms: self.timeout_ms,
+            window: self.window,
         }
     }
 }
@@ -227,6 +282,7 @@ impl<'a, J> From<&'a Request<J>> for Requested<'a, &'a J> {
             auth_token: request.auth_token.as_ref().map(|token| Cow::Borrowed(token.reveal())),
             forwarded_for: request.forwarded_for.as_ref(),
             timeout_ms: request.timeout_ms,
+            window: request.window,
         }
     }
 }
@@ -234,6 +290,13 @@ impl<'a, J> From<&'a Request<J>> for Requested<'a, &'a J> {
 #[derive(Serialize, Deserialize)]
 struct Responded<J> {
     output: J,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    event: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Credit {
+    bytes: u64,
 }
 
 #[cfg(test)]
@@ -241,7 +304,6 @@ mod tests {
     use super::*;
     use crate::ErrorCode;
     use crate::wire::{DEFAULT_MAX_FRAME, FrameDecoder};
-    use bytes::BytesMut;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -276,8 +338,9 @@ mod tests {
 
     #[test]
     fn a_null_output_is_an_output() {
-        let message: Message<Value> = Message::Responded { id: "1".into(), output: Value::Null };
-        assert_eq!(round_trip(&message), Message::Responded { id: "1".into(), output: RawJson::null() });
+        let message: Message<Value> = Message::Responded { id: "1".into(), output: Value::Null, event: false };
+        let expected = Message::Responded { id: "1".into(), output: RawJson::null(), event: false };
+        assert_eq!(round_trip(&message), expected);
         assert!(parse(r#"{"type":"call.responded","id":"1","payload":{}}"#).is_err());
     }
 
@@ -318,11 +381,13 @@ mod tests {
                 auth_token: Some(AuthToken::new(&*text)),
                 forwarded_for: Some(json!([text])),
                 timeout_ms: ms,
+                window: ms,
             };
             let error = CallError::new(ErrorCode::Timeout, text).with_details(json!(1));
             for message in [
                 Message::Requested { id: id.clone(), request },
-                Message::Responded { id: id.clone(), output: json!(ms) },
+                Message::Responded { id: id.clone(), output: json!(ms), event: ms.is_some() },
+                Message::Credit { id: id.clone(), bytes: ms.unwrap_or(1) },
                 Message::Completed { id: id.clone() },
                 Message::Aborted { id: id.clone() },
                 Message::Error { id: String::new(), error },

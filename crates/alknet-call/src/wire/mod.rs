@@ -14,7 +14,7 @@ mod frame;
 mod message;
 mod raw;
 
-pub use frame::{DEFAULT_MAX_FRAME, EncodeError, FrameDecoder, FrameError, encode};
+pub use frame::{DEFAULT_MAX_FRAME, EncodeError, FrameDecoder, FrameError, encode, encode_to};
 pub use message::{MAX_ID_LENGTH, Message, MessageError, Request};
 pub use raw::{AuthToken, RawJson};
 

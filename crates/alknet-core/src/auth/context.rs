@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::{Fingerprint, Identity, IdentityProvider};
 
 /// Who is at the other end of a connection, as far as TLS knows, and the means to resolve what the protocol itself
@@ -31,6 +33,11 @@ impl AuthContext {
     /// Whose token this is now.
     pub fn resolve_token(&self, token: &str) -> Option<Arc<Identity>> {
         self.provider.resolve_token(token)
+    }
+
+    /// Changes value whenever one of the answers may have changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.provider.changes()
     }
 
     /// For log lines: the peer's id, else its fingerprint, else `anonymous`.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use alknet_call::builtin::{self, NodeFacts};
+use alknet_call::builtin::{self, BuiltinSources, NodeFacts};
 use alknet_call::{
     Access, CallError, CallHandler, ErrorCode, OperationContext, OperationName, OperationSpec, Registry,
 };
@@ -77,7 +77,7 @@ impl Node {
     fn register_operations(self: &Arc<Self>) -> Result<(), StartError> {
         let (name, fingerprint, started) = (self.name.clone(), self.fingerprint, Instant::now());
         let (handlers, status) = (self.handlers.clone(), self.endpoint.status());
-        builtin::register(&self.operations, move || NodeFacts {
+        let facts = move || NodeFacts {
             name: name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fingerprint,
@@ -85,7 +85,8 @@ impl Node {
             listen: status.local_addresses().to_vec(),
             started,
             connections: status.connections(),
-        })?;
+        };
+        builtin::register(&self.operations, BuiltinSources { facts, peers: Vec::new })?;
         // The registry belongs to the node, so a strong reference would keep both for ever.
         let node = Arc::downgrade(self);
         let spec = OperationSpec::new(OperationName::from_static("config/reload"))

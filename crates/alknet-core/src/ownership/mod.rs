@@ -18,7 +18,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod index;
 mod memory;
+mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -69,8 +73,9 @@ pub trait OwnershipProvider: Send + Sync + 'static {
     /// What `identity` owns of this kind, or of all kinds, by kind and id.
     fn owned_resources(&self, identity: &Identity, kind: Option<&str>) -> Vec<Arc<OwnershipRecord>>;
 
-    /// Is cancelled when the resource is revoked; already is if there is none. Whoever holds something open on a resource
-    /// waits for it.
+    /// Is cancelled when the resource is revoked, before that `revoke` returns; already is if there is none. Whoever holds
+    /// something open on a resource waits for it, and asks for it **before** the check with `owns`: then no revocation can
+    /// slip in between the two unnoticed.
     fn revocation(&self, kind: &str, id: &str) -> CancellationToken;
 }
 

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::spread::Spread;
+
 /// The least that a median and quartiles are worth something with.
 const MIN_ROUNDS: usize = 5;
 
@@ -37,16 +39,6 @@ pub(crate) struct Comparison {
     pub(crate) server_cpu: Spread,
 }
 
-/// A median and how far from it the rest is.
-#[derive(Serialize)]
-pub(crate) struct Spread {
-    pub(crate) min: f64,
-    pub(crate) lower_quartile: f64,
-    pub(crate) median: f64,
-    pub(crate) upper_quartile: f64,
-    pub(crate) max: f64,
-}
-
 /// Runs rounds of ours, bare, bare, ours until `budget` is used up, after one that does not count.
 ///
 /// Each leg does `units` of work and says what that took. A drift over a round (heat, another program) meets both sides
@@ -75,19 +67,5 @@ pub(crate) fn compare(
         bare: Spread::of(rounds.iter().map(|(_, bare)| rate(bare))).median,
         ratio: Spread::of(rounds.iter().map(|(ours, bare)| rate(ours) / rate(bare))),
         server_cpu: Spread::of(rounds.iter().map(|(ours, bare)| ours.server.div_duration_f64(bare.server))),
-    }
-}
-
-impl Spread {
-    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut sorted: Vec<_> = values.collect();
-        sorted.sort_by(f64::total_cmp);
-        // Between two values, what is that far between them.
-        let at = |part: f64| {
-            let place = part * (sorted.len() - 1) as f64;
-            let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-            below + (above - below) * place.fract()
-        };
-        Self { min: at(0.0), lower_quartile: at(0.25), median: at(0.5), upper_quartile: at(0.75), max: at(1.0) }
     }
 }

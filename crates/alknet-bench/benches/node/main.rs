@@ -1,8 +1,8 @@
 //! What alknet costs over the libraries that it stands on, and what a node needs to start and to be there.
 //!
-//! `cargo bench -p alknet-bench` measures everything in one run of less than three minutes and prints a table; behind
-//! `--` it takes `--json`, and words of which one has to be in the name of a measurement. Nothing leaves the loopback
-//! interface.
+//! `cargo bench -p alknet-bench --bench node` measures everything in one run of less than three minutes and prints a
+//! table; behind `--` it takes `--json`, and words of which one has to be in the name of a measurement. Nothing leaves
+//! the loopback interface.
 //!
 //! The ratios compare [`ours`], an `Endpoint` with a handler, to [`bare`], the same exchange on quinn or tokio-rustls
 //! directly, with the same TLS and QUIC settings ([`tls`]) and the same client. Both take turns in short rounds in one
@@ -17,16 +17,23 @@
     reason = "a measurement that cannot be made must end with the reason on the terminal"
 )]
 
+#[path = "../common/aim.rs"]
+mod aim;
 mod bare;
 mod client;
 mod compare;
 mod exchange;
+#[path = "../common/machine.rs"]
 mod machine;
 mod memory;
 mod node;
 mod ours;
 mod ratios;
 mod report;
+#[path = "../common/running.rs"]
+mod running;
+#[path = "../common/spread.rs"]
+mod spread;
 mod start;
 mod tls;
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
+use crate::aim::Aim;
+use crate::bare;
 use crate::client::{Dialer, Transport};
-use crate::node::{Node, Running, VaultKind};
-use crate::report::{Aim, Report};
+use crate::node::{Node, VaultKind, alknet};
+use crate::report::Report;
+use crate::running::Running;
 use crate::tls::{Client, SERVER_SEED};
-use crate::{bare, machine};
 
 const CONNECTIONS: usize = 1000;
 /// How long a server gets to finish what handshakes leave behind.
@@ -60,7 +62,7 @@ struct Server {
 }
 
 fn node() -> Result<Server, String> {
-    let node = Node::new(&machine::alknet()?, VaultKind::RandomPassphrase).map_err(|error| error.to_string())?;
+    let node = Node::new(&alknet()?, VaultKind::RandomPassphrase).map_err(|error| error.to_string())?;
     let (running, _) = node.start()?;
     Ok(Server { running, address: node.address, alpn: NODE_ALPN, key: node.key })
 }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -12,8 +12,23 @@ use alknet_vault::file::Overwrite;
 use alknet_vault::{Cost, Mnemonic, SealedSeed, Seed, Vault, WordCount};
 use tempfile::TempDir;
 
+use crate::running::Running;
+
 /// A node that is not there by then never will be.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The release build of `alknet`: it lies in the folder above the benchmark's own.
+///
+/// # Errors
+/// How to make it, when it is not there.
+pub(crate) fn alknet() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().unwrap();
+    let path = own.ancestors().nth(2).unwrap().join("alknet");
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!("there is no {}: run `cargo build --release -p alknet` first", path.display()))
+}
 
 /// Where the node has its seed from.
 #[derive(Clone, Copy)]
@@ -87,9 +102,6 @@ impl Node {
     }
 }
 
-/// Ends its process when dropped.
-pub(crate) struct Running(pub(crate) Child);
-
 impl Running {
     fn wait_until_ready(&mut self, socket: &UnixDatagram) -> Result<(), String> {
         let deadline = Instant::now() + PATIENCE;
@@ -106,13 +118,6 @@ impl Running {
             }
         }
         Err(format!("did not say READY=1 within {} s", PATIENCE.as_secs()))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

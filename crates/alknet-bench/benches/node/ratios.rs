@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::aim::Aim;
 use crate::client::{Dialer, Transport};
 use crate::compare::{Cost, compare};
 use crate::exchange::Exchange;
-use crate::report::{Aim, Report};
+use crate::report::Report;
 use crate::tls::{Client, SERVER_SEED};
 use crate::{bare, ours};
 

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::compare::{Comparison, Spread};
+use crate::aim::Aim;
+use crate::compare::Comparison;
+use crate::spread::Spread;
 
 #[derive(Serialize)]
 pub(crate) struct Report {
@@ -39,23 +41,6 @@ enum Value {
     },
     Figures(Vec<(String, f64)>),
     NotMeasured(String),
-}
-
-/// What the project set itself as its aim.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Aim {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Aim {
-    fn met(self, value: f64) -> bool {
-        match self {
-            Self::AtLeast(aim) => value >= aim,
-            Self::AtMost(aim) => value <= aim,
-        }
-    }
 }
 
 impl Report {
@@ -134,12 +119,8 @@ impl fmt::Display for Row {
             }
             Value::NotMeasured(why) => write!(f, "not measured: {why}")?,
         }
-        let (aim, sign) = match self.aim {
-            Some(Aim::AtLeast(aim)) => (aim, "≥"),
-            Some(Aim::AtMost(aim)) => (aim, "≤"),
-            None => return Ok(()),
-        };
+        let Some(aim) = self.aim else { return Ok(()) };
         let met = if self.met == Some(true) { "met" } else { "MISSED" };
-        write!(f, "; aim {sign} {aim}: {met}")
+        write!(f, "; aim {aim}: {met}")
     }
 }

@@ -13,7 +13,7 @@
 )]
 
 #[allow(dead_code, reason = "the other benchmark needs the rest")]
-#[path = "../node/machine.rs"]
+#[path = "../common/machine.rs"]
 mod machine;
 mod memory;
 mod population;

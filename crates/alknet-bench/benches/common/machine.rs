@@ -1,7 +1,6 @@
-//! What the numbers were measured on, and where the node's program is.
+//! What the numbers were measured on.
 
 use std::fs;
-use std::path::PathBuf;
 
 /// Processor, number of its cores that we may use, and kernel.
 pub(crate) fn describe() -> String {
@@ -13,17 +12,4 @@ pub(crate) fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{}, {cores} cores, Linux {}", line_of("/proc/cpuinfo", "model name"), kernel.trim())
-}
-
-/// The release build of `alknet`: it lies in the folder above the benchmark's own.
-///
-/// # Errors
-/// How to make it, when it is not there.
-pub(crate) fn alknet() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().unwrap();
-    let path = own.ancestors().nth(2).unwrap().join("alknet");
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(format!("there is no {}: run `cargo build --release -p alknet` first", path.display()))
 }

@@ -47,6 +47,9 @@ pub trait IdentityProvider: Send + Sync + 'static {
     /// Whose token this is, if it is an enabled peer's. `token` is the text as a client sent it.
     fn resolve_token(&self, token: &str) -> Option<Arc<Identity>>;
 
+    /// Whether there is an enabled peer of this id: what was spawned for a peer ends when it is gone.
+    fn is_known(&self, id: &str) -> bool;
+
     /// Changes value whenever an answer may have changed, so that connections of revoked peers can be cut.
     fn changes(&self) -> watch::Receiver<u64>;
 }

@@ -25,6 +25,7 @@ pub struct MemoryIdentities {
 struct Index {
     by_fingerprint: HashMap<Fingerprint, Arc<Identity>>,
     by_token: HashMap<TokenHash, Arc<Identity>>,
+    enabled: HashSet<Arc<str>>,
 }
 
 impl MemoryIdentities {
@@ -65,6 +66,9 @@ impl Index {
             if !ids.insert(id.clone()) {
                 return Err(PeerConflict::Id(id));
             }
+            if peer.enabled {
+                index.enabled.insert(id.clone());
+            }
             for fingerprint in peer.fingerprints {
                 if let Some(first) = keys.insert(fingerprint, id.clone()).filter(|first| *first != id) {
                     return Err(PeerConflict::Fingerprint { first, second: id, fingerprint });
@@ -93,6 +97,10 @@ impl IdentityProvider for MemoryIdentities {
 
     fn resolve_token(&self, token: &str) -> Option<Arc<Identity>> {
         self.index.load().by_token.get(&TokenHash::of(token)).cloned()
+    }
+
+    fn is_known(&self, id: &str) -> bool {
+        self.index.load().enabled.contains(id)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -125,6 +133,7 @@ mod tests {
         let by_key = identities.resolve_fingerprint(&Fingerprint::Ed25519([2; 32])).unwrap();
         assert_eq!(&*by_key.id, "bob");
         assert_eq!(&*identities.resolve_token("alk_a").unwrap().id, "alice");
+        assert!(identities.is_known("alice") && !identities.is_known("eve"));
         assert!(identities.resolve_token("alk_A").is_none());
         assert!(identities.resolve_fingerprint(&Fingerprint::X509Sha256([2; 32])).is_none());
     }
@@ -135,6 +144,7 @@ mod tests {
         let identities = MemoryIdentities::new(vec![disabled]).unwrap();
         assert!(identities.resolve_fingerprint(&Fingerprint::Ed25519([1; 32])).is_none());
         assert!(identities.resolve_token("alk_a").is_none());
+        assert!(!identities.is_known("alice"));
     }
 
     #[test]

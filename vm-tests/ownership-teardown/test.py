@@ -1,0 +1,126 @@
+TTY = "/a/tty"
+# "Within a second", and what a command of its own needs to look.
+SOON = 5
+
+
+def follow(user: "Machine", terminal: str, name: str) -> None:
+    """Stays attached in the background; /tmp/NAME appears when that ends."""
+    attach = f"alknet tty attach hub {terminal} --prefix a"
+    user.succeed(f"(sleep 1h | {attach}; touch /tmp/{name}) >/tmp/{name}.log 2>&1 &")
+    user.wait_until_succeeds(f"grep -q here /tmp/{name}.log")
+
+
+def nothing_is_left(terminal: str, seconds: int) -> None:
+    """No record and no process, at either node, within a second."""
+    spoke.wait_until_fails(process(seconds), timeout=SOON)
+    hub.wait_until_succeeds(lacks(call_command("spoke", "/resources/list"), terminal), timeout=SOON)
+    for user in [alice, bob]:
+        user.wait_until_succeeds(lacks(call_command("hub", "/resources/list"), terminal), timeout=SOON)
+        is_nothing_to(user, "hub", TTY, terminal)
+
+
+def streams(machine: "Machine") -> int:
+    """How many streams the node has open for its callers."""
+    metrics = call(machine, identity(machine) + f"@localhost:{PORT}", "/metrics/list")
+    return sum(metric["value"] for metric in metrics["metrics"] if metric["name"] == "streams_open")
+
+
+start_all()
+
+with subtest("the fleet comes up"):
+    for node in [hub, spoke]:
+        node.wait_for_unit("alknet.service")
+    alice.wait_until_succeeds(call_command("hub", f"{TTY}/list"))
+    before = [streams(hub), streams(spoke)]
+
+with subtest("an exit"):
+    terminal = spawn(alice, "hub", TTY, 3)
+    assert owned(alice, "hub") == [terminal] and owned(hub, "spoke") == [terminal]
+    follow(alice, terminal, "exit")
+    spoke.wait_until_fails(process(3))
+    call(alice, "hub", f"{TTY}/write", {"id": terminal, "data": "\n"})
+    alice.wait_for_file("/tmp/exit", timeout=SOON)
+    nothing_is_left(terminal, 3)
+
+with subtest("a process that dies"):
+    terminal = spawn(alice, "hub", TTY, 7201)
+    follow(alice, terminal, "death")
+    spoke.succeed("pkill -KILL -f 'sh -c echo here; [s]leep 7201'")
+    alice.wait_for_file("/tmp/death", timeout=SOON)
+    nothing_is_left(terminal, 7201)
+
+with subtest("a kill ends what the program left behind, too"):
+    script = "trap '' HUP TERM; (setsid sleep 7202 &); sleep 7202; sleep 7202"
+    terminal = call(
+        alice, "hub", f"{TTY}/spawn", {"command": "/bin/sh", "args": ["-c", "echo here;" + script]}
+    )["id"]
+    follow(alice, terminal, "kill")
+    refused(bob, call_command("hub", f"{TTY}/kill", {"id": terminal}), "FORBIDDEN")
+    spoke.succeed(process(7202))
+    call(alice, "hub", f"{TTY}/kill", {"id": terminal})
+    alice.wait_for_file("/tmp/kill", timeout=SOON)
+    nothing_is_left(terminal, 7202)
+
+with subtest("a user who is removed at the hub"):
+    terminal, other = spawn(alice, "hub", TTY, 7203), spawn(bob, "hub", TTY, 7204)
+    follow(alice, terminal, "removed")
+    fingerprint = identity(alice)
+    hub.succeed("alknet peer remove alice", "systemctl reload alknet")
+    alice.wait_for_file("/tmp/removed", timeout=SOON)
+    spoke.wait_until_fails(process(7203), timeout=SOON)
+    hub.wait_until_succeeds(lacks(call_command("spoke", "/resources/list"), terminal), timeout=SOON)
+    assert owned(bob, "hub") == [other] and owned(hub, "spoke") == [other]
+    # Whoever gets that name again does not get what another one with it had.
+    hub.succeed(
+        f"alknet peer add alice --fingerprint {fingerprint} --scope tty:use", "systemctl reload alknet"
+    )
+    alice.wait_until_succeeds(call_command("hub", f"{TTY}/list"))
+    assert owned(alice, "hub") == []
+
+with subtest("a hub that is removed at the spoke"):
+    follow(bob, other, "hubless")
+    spoke.succeed("cp -p /etc/alknet/alknet.toml /tmp/before")
+    spoke.succeed("alknet peer remove hub", "systemctl reload alknet")
+    bob.wait_for_file("/tmp/hubless", timeout=SOON)
+    spoke.wait_until_fails(process(7204), timeout=SOON)
+    bob.wait_until_succeeds(says(call_command("hub", f"{TTY}/list", {}, "--timeout", "5"), "UNAVAILABLE"))
+    spoke.succeed("cp -p /tmp/before /etc/alknet/alknet.toml", "systemctl reload alknet")
+    alice.wait_until_succeeds(call_command("hub", f"{TTY}/list"))
+    nothing_is_left(other, 7204)
+
+with subtest("a spoke that is killed"):
+    terminal = spawn(alice, "hub", TTY, 7205)
+    follow(alice, terminal, "killed")
+    spoke.succeed("systemctl kill --kill-whom=main --signal=KILL alknet")
+    # Over QUIC nothing says that a process has ended, until the next one does.
+    alice.wait_for_file("/tmp/killed", timeout=90)
+    spoke.wait_until_fails(process(7205))
+    spoke.wait_for_unit("alknet.service")
+    alice.wait_until_succeeds(call_command("hub", f"{TTY}/list"), timeout=120)
+    nothing_is_left(terminal, 7205)
+
+with subtest("a spoke that loses its power"):
+    terminal = spawn(alice, "hub", TTY, 7206)
+    follow(alice, terminal, "power")
+    spoke.crash()
+    alice.wait_for_file("/tmp/power", timeout=120)
+    bob.wait_until_succeeds(says(call_command("hub", f"{TTY}/list", {}, "--timeout", "5"), "UNAVAILABLE"))
+    spoke.start()
+    spoke.wait_for_unit("alknet.service")
+    alice.wait_until_succeeds(call_command("hub", f"{TTY}/list"), timeout=120)
+    nothing_is_left(terminal, 7206)
+    assert terminals(alice, "hub", TTY) == []
+
+with subtest("a user whose connection goes away keeps the terminal"):
+    terminal = spawn(alice, "hub", TTY, 7207)
+    follow(alice, terminal, "connection")
+    alice.succeed("pkill -x alknet")
+    alice.wait_for_file("/tmp/connection", timeout=SOON)
+    spoke.succeed(process(7207))
+    assert terminals(alice, "hub", TTY) == [terminal]
+    call(alice, "hub", f"{TTY}/kill", {"id": terminal})
+    nothing_is_left(terminal, 7207)
+
+with subtest("no stream stays open"):
+    for node, were in zip([hub, spoke], before):
+        retry(lambda _: streams(node) <= were, timeout=SOON)

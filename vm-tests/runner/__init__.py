@@ -1,0 +1,1 @@
+"""Runs fleet scenarios, written for the NixOS test driver, on network namespaces."""

@@ -1,0 +1,149 @@
+"""The command line: which scenarios, with which program; and namespaces for each."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from runner import fleet, scenario
+
+SCENARIOS = Path(__file__).resolve().parent.parent
+INSIDE = "--inside"
+PR_SET_PDEATHSIG = 1
+NEEDED = ("bash", "ip", "mount", "nsenter", "pivot_root", "timeout", "umount", "unshare")
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Gives the exit status: 0 if all went well, 1 if a scenario failed, 2 if nothing could be run."""
+    if arguments[:1] == [INSIDE]:
+        return scenario.run(scenario.Options(**json.loads(arguments[1])))
+    args = parser().parse_args(arguments)
+    try:
+        fleets = {
+            file.parent.name: fleet.load(file.parent) for file in sorted(SCENARIOS.glob("*/fleet.toml"))
+        }
+        if args.list:
+            return show(list(fleets.values()))
+        chosen = choose(fleets, args.scenarios)
+        alknet = find_program(args.alknet)
+        prefix = namespaces()
+    except (fleet.FleetError, Unusable) as error:
+        print(f"vm-tests/run: {error}", file=sys.stderr)
+        return 2
+    failed = []
+    for one in chosen:
+        options = scenario.Options(str(one.folder), str(alknet), args.timeout, args.verbose, args.keep)
+        if run_inside(prefix, options) != 0:
+            failed.append(one.name)
+    if failed:
+        print(f"vm-tests/run: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+class Unusable(Exception):
+    """The runner cannot run anything, and why."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        prog="vm-tests/run", description="Runs fleet scenarios on network namespaces."
+    )
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO", help="by default all that are not disabled"
+    )
+    parser.add_argument(
+        "--alknet", type=Path, metavar="PATH", help="the program; by default the newest below target/"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60, metavar="SECONDS", help="for waits that name none"
+    )
+    parser.add_argument("--keep", action="store_true", help="copy the machines' disks and logs to a folder")
+    parser.add_argument("--list", action="store_true", help="show the scenarios and run none")
+    parser.add_argument("--verbose", action="store_true", help="show every command")
+    return parser
+
+
+def show(fleets: list[fleet.Fleet]) -> int:
+    """Lists the scenarios."""
+    for one in fleets:
+        note = f" [disabled: {one.disabled}]" if one.disabled else ""
+        print(f"{one.name:<22} {len(one.machines)} machines  {one.description}{note}")
+    return 0
+
+
+def choose(fleets: dict[str, fleet.Fleet], names: list[str]) -> list[fleet.Fleet]:
+    """The scenarios to run. One that is named, or whose folder is, is run even if it is disabled."""
+    chosen = []
+    for name in names:
+        if name in fleets:
+            chosen.append(fleets[name])
+        elif Path(name, "fleet.toml").exists():
+            chosen.append(fleet.load(Path(name).resolve()))
+        else:
+            raise Unusable(f"there is no scenario {name}, only {', '.join(fleets)}")
+    return chosen or [one for one in fleets.values() if not one.disabled]
+
+
+def find_program(named: Path | None) -> Path:
+    """The alknet program. Nothing is built here."""
+    target = SCENARIOS.parent / "target"
+    built = [path for kind in ("debug", "release") if (path := target / kind / "alknet").exists()]
+    newest = max(built, key=lambda path: path.stat().st_mtime, default=target / "debug/alknet")
+    program = (named or newest).absolute()
+    if not os.access(program, os.X_OK) or program.is_dir():
+        raise Unusable(f"{program} is no program: build it (cargo build -p alknet), or name it with --alknet")
+    return program
+
+
+def namespaces() -> list[str]:
+    """The command that gives a scenario namespaces of its own, tried out."""
+    if missing := [program for program in NEEDED if shutil.which(program) is None]:
+        raise Unusable(
+            f"not on this machine: {', '.join(missing)} (of util-linux, iproute2, coreutils and bash)"
+        )
+    is_root = os.geteuid() == 0
+    prefix = ["unshare", *([] if is_root else ["--user", "--map-root-user"])]
+    prefix += [
+        "--net",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--",
+    ]
+    tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        hint = "" if is_root else "; run it as root, or let users make user namespaces"
+        raise Unusable(f"no namespaces can be made here: {tried.stderr.strip()}{hint}")
+    return prefix
+
+
+def run_inside(prefix: list[str], options: scenario.Options) -> int:
+    """Runs a scenario in namespaces. Whatever ends this process, the kernel then ends everything of the scenario."""
+    command = [sys.executable, "-Es", str(SCENARIOS / "run"), INSIDE, json.dumps(asdict(options))]
+    process = subprocess.Popen([*prefix, *command], start_new_session=True, preexec_fn=die_with_parent)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.kill()
+        process.wait()
+        print("vm-tests/run: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def die_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends, however that happens."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""Tests of the scenario runner itself: `python3 -m unittest discover -s vm-tests -t vm-tests`."""

@@ -80,7 +80,7 @@ def touches(tty: str, terminal: str) -> list[tuple[str, dict]]:
     """Everything that can be done with a terminal whose id is known."""
     return [
         (f"{tty}/attach", {"id": terminal}),
-        (f"{tty}/write", {"id": terminal, "data": "x"}),
+        (f"{tty}/write", {"id": terminal, "text": "x"}),
         (f"{tty}/kill", {"id": terminal}),
     ]
 

@@ -5,7 +5,7 @@ SOON = 5
 
 def follow(user: "Machine", terminal: str, name: str) -> None:
     """Stays attached in the background; /tmp/NAME appears when that ends."""
-    attach = f"alknet tty attach hub {terminal} --prefix a"
+    attach = f"alknet tty attach hub/a {terminal}"
     user.succeed(f"(sleep 1h | {attach}; touch /tmp/{name}) >/tmp/{name}.log 2>&1 &")
     user.wait_until_succeeds(f"grep -q here /tmp/{name}.log")
 
@@ -19,10 +19,10 @@ def nothing_is_left(terminal: str, seconds: int) -> None:
         is_nothing_to(user, "hub", TTY, terminal)
 
 
-def streams(machine: "Machine") -> int:
-    """How many streams the node has open for its callers."""
+def running(machine: "Machine") -> int:
+    """How many calls and subscriptions run at the node, this one included."""
     metrics = call(machine, identity(machine) + f"@localhost:{PORT}", "/metrics/list")
-    return sum(metric["value"] for metric in metrics["metrics"] if metric["name"] == "streams_open")
+    return sum(metric["value"] for metric in metrics["metrics"] if metric["name"] == "alknet_runs_running")
 
 
 start_all()
@@ -31,14 +31,14 @@ with subtest("the fleet comes up"):
     for node in [hub, spoke]:
         node.wait_for_unit("alknet.service")
     alice.wait_until_succeeds(call_command("hub", f"{TTY}/list"))
-    before = [streams(hub), streams(spoke)]
+    before = [running(hub), running(spoke)]
 
 with subtest("an exit"):
     terminal = spawn(alice, "hub", TTY, 3)
     assert owned(alice, "hub") == [terminal] and owned(hub, "spoke") == [terminal]
     follow(alice, terminal, "exit")
     spoke.wait_until_fails(process(3))
-    call(alice, "hub", f"{TTY}/write", {"id": terminal, "data": "\n"})
+    call(alice, "hub", f"{TTY}/write", {"id": terminal, "text": "\n"})
     alice.wait_for_file("/tmp/exit", timeout=SOON)
     nothing_is_left(terminal, 3)
 
@@ -50,7 +50,7 @@ with subtest("a process that dies"):
     nothing_is_left(terminal, 7201)
 
 with subtest("a kill ends what the program left behind, too"):
-    script = "trap '' HUP TERM; (setsid sleep 7202 &); sleep 7202; sleep 7202"
+    script = "trap '' HUP TERM; (sleep 7202 &); sleep 7202; sleep 7202"
     terminal = call(
         alice, "hub", f"{TTY}/spawn", {"command": "/bin/sh", "args": ["-c", "echo here;" + script]}
     )["id"]
@@ -123,4 +123,4 @@ with subtest("a user whose connection goes away keeps the terminal"):
 
 with subtest("no stream stays open"):
     for node, were in zip([hub, spoke], before):
-        retry(lambda _: streams(node) <= were, timeout=SOON)
+        retry(lambda _: running(node) <= were, timeout=SOON)

@@ -40,7 +40,7 @@ with subtest("through the hub another's terminal is nothing"):
         is_nothing_to(bob, "hub", tty, mine[tty])
         is_nothing_to(alice, "hub", tty, his[tty])
         # The same operations do work, or being refused would prove nothing.
-        call(alice, "hub", f"{tty}/write", {"id": mine[tty], "data": "x"})
+        call(alice, "hub", f"{tty}/write", {"id": mine[tty], "text": "x"})
 
 with subtest("directly at the spoke it is nothing either, not even to the user it is for"):
     for number, tty in enumerate(SPOKES, start=1):
@@ -79,7 +79,7 @@ with subtest("while the spoke is cut off, its operations are unavailable and the
 
 with subtest("after the cut everything is as it was"):
     assert terminals(alice, "hub", "/a/tty") == [mine["/a/tty"]]
-    call(alice, "hub", "/a/tty/write", {"id": mine["/a/tty"], "data": "x"})
+    call(alice, "hub", "/a/tty/write", {"id": mine["/a/tty"], "text": "x"})
     is_nothing_to(bob, "hub", "/a/tty", mine["/a/tty"])
 
 with subtest("a hub that was restarted finds out from its spokes what is whose"):
@@ -89,7 +89,7 @@ with subtest("a hub that was restarted finds out from its spokes what is whose")
         assert terminals(alice, "hub", tty) == [mine[tty]]
         assert terminals(bob, "hub", tty) == [his[tty]]
         is_nothing_to(bob, "hub", tty, mine[tty])
-        call(alice, "hub", f"{tty}/write", {"id": mine[tty], "data": "x"})
+        call(alice, "hub", f"{tty}/write", {"id": mine[tty], "text": "x"})
 
 with subtest("a hub that lost its power does, too"):
     hub.crash()

@@ -91,8 +91,9 @@ pub(crate) fn resource_of<'a>(
     }
 }
 
-/// The answer for a resource that is not the caller's, whether there is one or not.
-pub(crate) fn not_owned(spec: &OperationSpec) -> CallError {
+/// The answer for a resource that is not the caller's, whether there is one or not. A handler gives it, too, when it finds
+/// that a resource has ended since the check.
+pub fn not_owned(spec: &OperationSpec) -> CallError {
     let kind = spec.resource.as_ref().map_or("resource", |resource| &resource.kind);
     CallError::new(ErrorCode::Forbidden, format!("/{} needs the id of a {kind} of yours", spec.name))
 }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alknet_core::{
-    Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, MemoryOwnership, Peer, SingleStream,
-    TokenHash,
+    Alpn, AuthContext, CloseCode, Connection, Fingerprint, Identity, MemoryIdentities, MemoryOwnership, Peer,
+    ProtocolHandler, SingleStream, TokenHash,
 };
 use serde_json::Value;
 use tokio::io::{DuplexStream, duplex};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Access, CallError, CallerInfo, EventStream, OperationContext, OperationSpec, Registry};
+use crate::{
+    Access, CallClient, CallError, CallHandler, CallLimits, CallerInfo, EventStream, OperationContext, OperationSpec,
+    Registry,
+};
 
 pub(crate) fn identity(id: &str, scopes: &[&str]) -> Identity {
     let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
@@ -78,4 +81,58 @@ pub(crate) fn owning_registry() -> (Registry, Arc<MemoryOwnership>) {
 /// The next output of a stream; none at its end.
 pub(crate) async fn next(events: &mut EventStream) -> Option<Result<Value, CallError>> {
     std::future::poll_fn(|cx| events.as_mut().poll_next(cx)).await
+}
+
+/// A handler of what is in `registry`.
+pub(crate) fn serving(registry: &Arc<Registry>) -> Arc<CallHandler> {
+    Arc::new(CallHandler::new(registry.clone(), CallLimits::default()))
+}
+
+/// A connection between two nodes.
+pub(crate) struct Wire {
+    /// The client of the side that has dialed.
+    pub(crate) client: CallClient,
+    ends: [Connection; 2],
+}
+
+impl Wire {
+    /// Connects `dialing`, which to the other side is `caller`, with `dialed`, which to the first is `callee`.
+    pub(crate) fn new(
+        (dialing, caller): (&Arc<CallHandler>, AuthContext),
+        (dialed, callee): (&Arc<CallHandler>, AuthContext),
+    ) -> Self {
+        let (near, far) = duplex(64 * 1024);
+        let ends = [connection(near), connection(far)];
+        tokio::spawn(dialed.clone().handle(ends[1].clone(), caller));
+        let (client, serving) = dialing.serve(ends[0].clone(), callee);
+        tokio::spawn(serving);
+        Self { client, ends }
+    }
+
+    /// Breaks it, for both sides at once.
+    pub(crate) fn cut(&self) {
+        self.ends.iter().for_each(|end| end.close(CloseCode::DONE, ""));
+    }
+}
+
+/// A client of somebody who serves nothing, on a connection to `handler`.
+pub(crate) fn client_of(handler: &Arc<CallHandler>, auth: AuthContext) -> CallClient {
+    let (near, far) = duplex(64 * 1024);
+    tokio::spawn(handler.clone().handle(connection(far), auth));
+    CallClient::new(connection(near))
+}
+
+/// Waits until something is so. Only the limit of the test runner ends the wait.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The error that the callee has answered with.
+pub(crate) fn remote<T: std::fmt::Debug>(result: Result<T, crate::ClientError>) -> CallError {
+    match result {
+        Err(crate::ClientError::Remote(error)) => error,
+        other => panic!("no error of the callee's: {other:?}"),
+    }
 }

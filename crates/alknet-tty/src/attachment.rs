@@ -62,6 +62,11 @@ impl Attachment {
         &self.id
     }
 
+    /// Passes over what it has asked for and is no longer kept, and gives the place of the first byte that it will see.
+    pub(crate) fn settle(&self) -> u64 {
+        self.output.settle(self.key)
+    }
+
     /// The next event; none after [`AttachEvent::Exit`]. Cancel-safe: a dropped future loses nothing.
     pub async fn next(&mut self) -> Option<AttachEvent> {
         if self.is_over {

@@ -32,9 +32,13 @@ pub struct TtyConfig {
     /// How many terminals there may be. One that has ended counts while somebody is still attached to it. Default: 64.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_terminals: u32,
-    /// How many of them may be of one owner. Default: 16.
+    /// How many of them may be of one owner; if that spawns for others, as a hub does, for each of them. Default: 16.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_terminals_per_owner: u32,
+    /// How many may be of one owner for all together for whom it says that they are. Never taken as less than
+    /// `max_terminals_per_owner`. Default: 48.
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
+    pub max_terminals_per_peer: u32,
     /// How many bytes of a terminal's output are kept, from 4 KiB to 16 MiB. Default: 256 KiB.
     #[serde(deserialize_with = "scrollback")]
     pub scrollback_bytes: u32,
@@ -55,6 +59,7 @@ impl Default for TtyConfig {
             working_directory: "/".into(),
             max_terminals: 64,
             max_terminals_per_owner: 16,
+            max_terminals_per_peer: 48,
             scrollback_bytes: 256 * 1024,
             max_attachments: 16,
         }

@@ -63,6 +63,12 @@ pub enum TtyError {
         /// How many there may be of one owner.
         limit: u32,
     },
+    /// The owner has as many terminals as it may have for all whom it spawns for together.
+    #[error("you have {limit} terminals for all whom you serve, and no more may be; try again when one has ended")]
+    TooManyOfPeer {
+        /// How many there may be of one owner.
+        limit: u32,
+    },
     /// The terminal has as many attachments as it may have.
     #[error("{limit} are attached to this terminal, and no more may be; try again when one has detached")]
     TooManyAttachments {

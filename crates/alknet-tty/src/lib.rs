@@ -6,6 +6,10 @@
 //! ends, everything in its session ends too, the attachments see the last output and the exit, and the record is revoked.
 //! Only a daemon, which takes a session of its own, lives on.
 //!
+//! Other nodes reach them in two ways: by the operations that [`bundles`] gives, `tty/spawn` and its like, and by a protocol
+//! of their own on the ALPN `alknet/tty`, whose streams are terminals ([`wire`]) and which a [`TtyHandler`] serves. Both
+//! let the same callers do the same. [`end_orphans`] ends the terminals of peers that are removed.
+//!
 //! A program gets an environment of its own: nothing in it is the node's, and it has no descriptor but those of its
 //! terminal.
 //!
@@ -36,11 +40,15 @@
 //! ```
 
 mod attachment;
+mod audit;
 mod config;
 mod environment;
 mod error;
+mod handler;
 mod id;
 mod life;
+mod operations;
+mod orphans;
 mod output;
 mod process;
 mod pty;
@@ -50,14 +58,21 @@ mod signal;
 mod slots;
 mod terminal;
 mod terminals;
+pub mod wire;
 
 pub use attachment::{AttachEvent, AttachOptions, Attachment};
 pub use config::TtyConfig;
 pub use error::TtyError;
+pub use handler::TtyHandler;
+pub use operations::{SpawnInput, bundles};
+pub use orphans::end_orphans;
 pub use request::{MAX_SIDE, SpawnRequest};
 pub use signal::{ExitStatus, Signal};
 pub use terminal::TerminalInfo;
 pub use terminals::{MAX_WRITE, Terminals};
+
+/// The ALPN identifier of the protocol.
+pub const ALPN: &str = "alknet/tty";
 
 /// What terminals are called in the ownership store, and in `resource_type`.
 pub const KIND: &str = "tty";

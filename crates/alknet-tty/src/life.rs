@@ -13,6 +13,7 @@ use tokio::task::consume_budget;
 use tokio::time::timeout;
 use tokio_util::sync::DropGuard;
 
+use crate::audit::{Actor, SPAWN, audit};
 use crate::output::{CHUNK, Output};
 use crate::process::Process;
 use crate::pty::{Keyboard, Screen};
@@ -111,9 +112,9 @@ async fn begin(shared: &Shared, birth: Birth) -> Result<Begun, TtyError> {
     });
     let spawned = Spawned::of(&terminal, birth.attach);
     shared.table().insert(terminal.id.clone(), terminal.clone());
+    shared.births.send_modify(|births| *births += 1);
     let Terminal { id, owner, claim, command, pid, .. } = &*terminal;
-    let forwarded_for = claim.as_deref();
-    tracing::info!(id = &**id, owner = &**owner, forwarded_for, command, pid, "terminal spawned");
+    audit!(SPAWN, &**id, Actor::new(owner, claim.as_deref()), command, pid = *pid; "terminal spawned");
     Ok(Begun { terminal, process, screen, spawned })
 }
 
@@ -193,7 +194,7 @@ fn drain(screen: &Screen, output: &Output) {
 /// Takes the terminal away: from those who look for it, then from those who are attached, then from its owner.
 async fn end(shared: &Shared, terminal: Arc<Terminal>, process: Process) {
     let status = process.reap().await.unwrap_or_else(|error| {
-        tracing::error!(id = &*terminal.id, %error, "how a program ended is not known");
+        tracing::error!(terminal = &*terminal.id, %error, "how a program ended is not known");
         ExitStatus::Code(-1)
     });
     shared.table().remove(&terminal.id);
@@ -202,7 +203,7 @@ async fn end(shared: &Shared, terminal: Arc<Terminal>, process: Process) {
     let (id, life) = (terminal.id.clone(), terminal.life.clone());
     let Terminal { owner, claim, command, pid, .. } = &*terminal;
     let forwarded_for = claim.as_deref();
-    tracing::info!(id = &*id, owner = &**owner, forwarded_for, command, pid, exit = %status, "terminal exited");
+    tracing::info!(terminal = &*id, peer = &**owner, forwarded_for, command, pid, exit = %status, "terminal exited");
     // Closes the pseudo-terminal.
     drop(terminal);
     // Without a limit: a record of what is no more is worse than a task that waits.

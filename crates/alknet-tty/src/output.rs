@@ -86,6 +86,16 @@ impl Output {
         Ok(Attachment::new(self.clone(), id.clone(), key))
     }
 
+    /// Passes over what an attachment wants and is no longer kept. Gives the offset that it begins with then.
+    pub(crate) fn settle(&self, key: u64) -> u64 {
+        let mut state = self.state();
+        let (start, end) = (state.start(), state.end);
+        state.cursors.get_mut(&key).map_or(end, |cursor| {
+            *cursor = start.max(*cursor);
+            *cursor
+        })
+    }
+
     pub(crate) fn detach(&self, key: u64) {
         self.state().cursors.remove(&key);
         self.room_changed.notify_one();

@@ -43,6 +43,13 @@ pub struct TerminalInfo {
     pub attachments: usize,
 }
 
+impl TerminalInfo {
+    /// When it was spawned, in seconds since 1970.
+    pub(crate) fn started_unix(&self) -> u64 {
+        self.spawned.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+}
+
 fn text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alknet_core::OwnershipStore;
 use arc_swap::ArcSwap;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     slots: Arc<Slots>,
     table: Mutex<Table>,
     lives: TaskTracker,
+    /// How many have been entered in the table.
+    pub(crate) births: watch::Sender<u64>,
 }
 
 /// Those that are there, by id.
@@ -62,6 +64,7 @@ impl Terminals {
             slots: Arc::default(),
             table: Mutex::default(),
             lives: TaskTracker::new(),
+            births: watch::Sender::new(0),
         };
         Self { shared: Arc::new(shared), _hang_up: Arc::new(closing.drop_guard()) }
     }
@@ -157,6 +160,29 @@ impl Terminals {
         gone.map_err(|_| TtyError::StillThere(id.to_owned()))
     }
 
+    /// As [`kill`](Self::kill), without waiting. False if it is not there, or was told before.
+    pub(crate) fn hang_up(&self, id: &str) -> bool {
+        let Ok(terminal) = self.find(id) else { return false };
+        let is_first = !terminal.life.kill.is_cancelled();
+        terminal.life.kill.cancel();
+        is_first
+    }
+
+    /// Where it is recorded whose they are.
+    pub(crate) fn store(&self) -> &dyn OwnershipStore {
+        &*self.shared.store
+    }
+
+    /// Changes value whenever a terminal has come.
+    pub(crate) fn births(&self) -> watch::Receiver<u64> {
+        self.shared.births.subscribe()
+    }
+
+    /// Resolves when all terminals are to end.
+    pub(crate) async fn closing(&self) {
+        self.shared.closing.cancelled().await;
+    }
+
     /// Ends all terminals and waits until they are gone; none is started any more. Gives how many are left because the
     /// system cannot kill their programs.
     pub async fn shutdown(&self) -> usize {
@@ -171,7 +197,7 @@ impl Terminals {
     async fn start(&self, request: SpawnRequest, attach: bool) -> Result<(TerminalInfo, Option<Attachment>), TtyError> {
         let config = self.shared.config.load_full();
         let program = request.program(&config)?;
-        let slot = self.shared.slots.take(&request.owner, &config)?;
+        let slot = self.shared.slots.take(&request.owner, request.claim.as_deref(), &config)?;
         let SpawnRequest { owner, claim, .. } = request;
         let birth = Birth { program, owner, claim, slot, scrollback: config.scrollback(), attach };
         let (spawner, spawned) = oneshot::channel();

@@ -427,3 +427,39 @@ fn the_environment_holds_no_configuration() {
     }
     assert!(!user.path("poison").exists());
 }
+
+#[test]
+fn what_is_no_terminal_of_a_node_is_refused_before_anything_is_dialed() {
+    let user = User::new();
+    for (arguments, said) in [
+        (&["tty", "list", "hub/A"][..], "what is behind the slash is the prefix"),
+        (&["tty", "list", "/a"], "write a node"),
+        (&["tty", "spawn", "hub", "--env", "TERM"], "write NAME=VALUE"),
+        (&["tty", "spawn", "hub", "--rows", "0"], "0 is not in 1..=4096"),
+        (&["tty", "spawn", "hub", "/bin/sh"], "unexpected argument"),
+        (&["tty", "attach", "hub"], "<ID>"),
+        (&["tty", "attach", "hub", "t-1", "--escape", "ab"], "write one character"),
+        (&["tty", "signal", "hub", "t-1", "NONE"], "\"NONE\" is no signal"),
+        (&["call", "hub", "/x/y", "--count", "0"], "--count"),
+        (&["services"], "NODE[/PREFIX]"),
+    ] {
+        let ran = user.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(said), "{arguments:?}: {}", ran.err);
+    }
+    let user = User::with_node();
+    for command in [&["tty", "spawn"][..], &["tty", "list"], &["services"]] {
+        let error = user.node_fails(1, &[command, &["hub/a"]].concat());
+        assert!(error.contains("\"hub\" is no node: write a peer's id"), "{error}");
+    }
+    let error = user.node_fails(1, &["tty", "kill", "localhost:1", "t-1", "--timeout", "2", "--transport", "tcp"]);
+    assert!(error.contains("localhost:1 cannot be reached"), "{error}");
+}
+
+#[test]
+fn the_help_of_terminals_says_how_to_leave_one() {
+    let user = User::new();
+    let help = user.ok(&["tty", "attach", "--help"]);
+    assert!(help.contains("[default: ~]") && help.contains(". detaches"), "{help}");
+    assert!(user.ok(&["tty", "spawn", "--help"]).contains("[-- <ARGS>...]"));
+}

@@ -32,7 +32,7 @@ fn list_spec() -> OperationSpec {
         "required": ["name", "kind", "labels", "value", "help"],
     });
     // The scope is a valid one, so nobody is let in for the lack of it.
-    let access = "metrics:read".parse().map_or(Access::Scopes(vec![Scope::node_admin()]), |s| Access::Scopes(vec![s]));
+    let access = Access::Scopes(vec![Scope::metrics_read()]);
     spec("metrics/list", "Lists what this node counts", anything(), list_of("metrics", metric)).with_access(access)
 }
 

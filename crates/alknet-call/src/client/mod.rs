@@ -165,7 +165,7 @@ impl CallClient {
 
     /// Resolves when the connection has ended.
     pub async fn closed(&self) {
-        self.link.connection.closed().await;
+        self.link.ended().await;
     }
 
     /// The connection.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -24,6 +24,9 @@ pub struct Subscription {
     /// The stream, if nobody else uses it.
     own: Option<Arc<Lane>>,
     limit: Option<Duration>,
+    /// How much was taken that the link does not know of, and when it is to.
+    taken: u64,
+    report_at: u64,
     ended: bool,
 }
 
@@ -40,7 +43,8 @@ impl Subscription {
         let (sender, events) = mpsc::unbounded_channel();
         let own = is_own.then(|| lane.clone());
         // From here on, whatever happens, the stream is closed behind it.
-        let subscription = Self { client: client.clone(), id, events, own, limit, ended: false };
+        let subscription =
+            Self { client: client.clone(), id, events, own, limit, taken: 0, report_at: window / 8, ended: false };
         client.link.submit(&lane, id, deadline, Some(window), Waiter::Subscription(sender), frame)?;
         Ok(subscription)
     }
@@ -50,10 +54,18 @@ impl Subscription {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    fn accept(&self, event: Event) -> Result<Value, ClientError> {
+    fn accept(&mut self, event: Event) -> Result<Value, ClientError> {
         let Event { output, length } = event;
-        self.client.link.consumed(self.id, length);
+        self.taken += length;
+        if self.taken >= self.report_at {
+            self.report();
+        }
         output.parse().map_err(|error| ClientError::PeerMisbehaved(format!("the output cannot be read: {error}")))
+    }
+
+    /// Tells the link what was taken, so that more can come.
+    fn report(&mut self) {
+        self.client.link.consumed(self.id, std::mem::take(&mut self.taken));
     }
 }
 
@@ -64,7 +76,16 @@ impl Stream for Subscription {
         if self.ended {
             return Poll::Ready(None);
         }
-        let event = match ready!(self.events.poll_recv(cx)) {
+        let event = match self.events.poll_recv(cx) {
+            Poll::Pending => {
+                if self.taken > 0 {
+                    self.report();
+                }
+                return Poll::Pending;
+            }
+            Poll::Ready(event) => event,
+        };
+        let event = match event {
             Some(Ok(event)) => self.accept(event),
             Some(Err(error)) => Err(error.within(self.limit.unwrap_or_default())),
             None => {

@@ -1,4 +1,4 @@
-//! Keeps one export: waits for the peer, learns what it has, and follows what becomes of it.
+//! Keeps what is exported of a peer: waits for the peer, learns what it has, and follows what becomes of it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -6,60 +6,140 @@ use std::time::Duration;
 use alknet_core::OwnershipStore;
 use serde_json::Value;
 
-use super::Export;
 use super::books::{Books, News};
-use super::export::export;
+use super::export::{export, kinds};
+use super::mount::Mount;
 use crate::peers::{FromCall, Peers};
-use crate::{CallClient, ClientError, Overlay, Registry, Subscription};
+use crate::{
+    AdapterError, Bundle, CallClient, ClientError, NameTaken, OperationSpec, Overlay, Registry, Reservation,
+    Subscription,
+};
 
 /// How long to wait before a peer is asked again that is connected and does not answer as it should.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Keeps an export for ever.
+/// Keeps what is exported of a peer for as long as there is a registry to export it in. `away` are the reservations of its
+/// names.
 pub(super) async fn keep(
-    exported: Export,
+    mount: Mount,
+    away: Vec<Reservation>,
     registry: Weak<Registry>,
     ownership: Arc<dyn OwnershipStore>,
     peers: Arc<Peers>,
 ) {
-    let books = Arc::new(Books::new(exported, ownership));
-    let mut changes = peers.changes();
+    let peer = mount.peer.clone();
+    let books = Arc::new(Books::new(mount, ownership));
+    let mut keeper = Keeper { books, registry, away, overlay: None, told: None };
     loop {
-        changes.mark_unchanged();
-        let Some(client) = peers.client(&books.export().peer) else {
-            if changes.changed().await.is_err() {
-                return;
+        let (number, client) = peers.wait_for(&peer).await;
+        // From before the names are asked for.
+        let Some(mut changes) = keeper.registry.upgrade().map(|registry| registry.changes()) else { return };
+        let served = tokio::select! {
+            served = keeper.serve(&client) => served,
+            () = peers.superseded(&peer, number) => {
+                // A newer connection takes over, and until it has, this one serves.
+                if peers.client(&peer).is_none() {
+                    keeper.hide();
+                    tracing::info!(peer = &*peer, "the peer's operations are not available any more");
+                }
+                continue;
             }
-            continue;
         };
-        let peer = books.export().peer.clone();
-        match serve(&books, &registry, &client).await {
-            Ok(()) => tracing::info!(peer = &*peer, "the peer's operations are not available any more"),
-            Err(error) => tracing::warn!(peer = &*peer, %error, "the peer's operations cannot be exported"),
-        }
-        // Mostly the connection has ended, and the next one is what is waited for.
-        if !client.is_closed() {
-            tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
-                () = client.closed() => {}
-            }
+        keeper.hide();
+        let names_are_taken = matches!(served, Err(KeepError::Names(_)));
+        keeper.tell(served);
+        tokio::select! {
+            () = peers.superseded(&peer, number) => {}
+            () = tokio::time::sleep(RETRY) => {}
+            // Whoever has the names may have given them back, as what was exported before a reload does.
+            _ = changes.changed(), if names_are_taken => {}
         }
     }
 }
 
-/// Exports the peer's operations for as long as it tells what becomes of our resources.
-async fn serve(books: &Arc<Books>, registry: &Weak<Registry>, client: &CallClient) -> Result<(), KeepError> {
-    let mut watch = client.subscribe("resources/watch", &Value::Null).await?;
-    // Before the first call is let through the books say what the peer says.
-    match next(books, &mut watch).await? {
-        Some(News::Snapshot(snapshot)) => books.enter(News::Snapshot(snapshot)).await,
-        _ => return Err(KeepError::NoSnapshot),
+struct Keeper {
+    books: Arc<Books>,
+    registry: Weak<Registry>,
+    /// The names, while they are not there.
+    away: Vec<Reservation>,
+    /// The operations, while they are there.
+    overlay: Option<Overlay>,
+    /// The error that was logged last. A peer may fail in the same way for days.
+    told: Option<String>,
+}
+
+impl Keeper {
+    /// Exports the peer's operations for as long as it tells what becomes of our resources.
+    async fn serve(&mut self, client: &CallClient) -> Result<(), KeepError> {
+        let mut watch = client.subscribe("resources/watch", &Value::Null).await?;
+        let bundles = self.bundles(client).await?;
+        self.books.follow(bundles.iter().flat_map(|bundle| kinds(bundle.spec())).cloned().collect());
+        // Before the first call is let through the books say what the peer says.
+        match next(&self.books, &mut watch).await? {
+            Some(News::Snapshot(snapshot)) => self.books.enter(News::Snapshot(snapshot)).await,
+            Some(_) => return Err(KeepError::NoSnapshot),
+            None => return Ok(()),
+        }
+        self.show(bundles)?;
+        while let Some(news) = next(&self.books, &mut watch).await? {
+            self.books.enter(news).await;
+        }
+        Ok(())
     }
-    let _overlay = install(books, registry, client).await?;
-    while let Some(news) = next(books, &mut watch).await? {
-        books.enter(news).await;
+
+    async fn bundles(&self, client: &CallClient) -> Result<Vec<Bundle>, AdapterError> {
+        let (connection, exports) = (client.clone(), &self.books.mount().exports);
+        let patterns = exports.iter().flat_map(|export| export.operations.clone()).collect();
+        let adapter = FromCall::new(move || Ok(connection.clone()), patterns);
+        let specs = adapter.specs().await?;
+        let bundle = |spec: OperationSpec| {
+            let forward = adapter.forward(&spec);
+            export(spec, forward, &self.books)
+        };
+        Ok(specs.into_iter().filter_map(bundle).collect())
     }
-    Ok(())
+
+    /// Puts the operations in the place of the reservations, or of the operations that an older connection serves.
+    fn show(&mut self, bundles: Vec<Bundle>) -> Result<(), NameTaken> {
+        let Some(registry) = self.registry.upgrade() else { return Ok(()) };
+        match &mut self.overlay {
+            Some(overlay) => overlay.replace(bundles)?,
+            None => self.overlay = Some(registry.install(bundles)?),
+        }
+        self.away.clear();
+        self.told = None;
+        let specs = self.overlay.iter().flat_map(Overlay::specs);
+        let names: Vec<_> = specs.map(|spec| spec.name.as_str()).collect();
+        tracing::info!(peer = &*self.books.mount().peer, "exporting {}", names.join(", "));
+        Ok(())
+    }
+
+    /// Puts the reservations in the place of the operations.
+    fn hide(&mut self) {
+        if let Some(overlay) = self.overlay.take() {
+            // First, so that nobody finds that there is nothing.
+            if let Some(registry) = self.registry.upgrade() {
+                self.away = self.books.mount().reserve(&registry);
+            }
+            drop(overlay);
+        }
+    }
+
+    fn tell(&mut self, served: Result<(), KeepError>) {
+        let peer = &*self.books.mount().peer;
+        match served {
+            Ok(()) => tracing::info!(peer, "the peer's operations are not available any more"),
+            Err(error) => {
+                let text = error.to_string();
+                if self.told.as_ref() == Some(&text) {
+                    tracing::debug!(peer, %error, "the peer's operations still cannot be exported");
+                } else {
+                    tracing::warn!(peer, %error, "the peer's operations cannot be exported");
+                    self.told = Some(text);
+                }
+            }
+        }
+    }
 }
 
 /// The next thing that the peer tells. What is not understood is passed over: a later version may tell more.
@@ -79,33 +159,6 @@ async fn next(books: &Books, watch: &mut Subscription) -> Result<Option<News>, K
     Ok(None)
 }
 
-async fn install(
-    books: &Arc<Books>,
-    registry: &Weak<Registry>,
-    client: &CallClient,
-) -> Result<Option<Overlay>, KeepError> {
-    let current = client.clone();
-    let source = move || match current.is_closed() {
-        false => Ok(current.clone()),
-        true => Err(ClientError::Unanswered),
-    };
-    let adapter = FromCall::new(source, books.export().operations.clone());
-    let specs = adapter.specs().await?;
-    let bundles: Vec<_> = specs
-        .into_iter()
-        .filter_map(|spec| {
-            let forward = adapter.forward(&spec);
-            export(spec, forward, books)
-        })
-        .collect();
-    let Some(registry) = registry.upgrade() else { return Ok(None) };
-    let overlay = registry.install(bundles)?;
-    let names: Vec<_> = overlay.specs().map(|spec| spec.name.to_string()).collect();
-    let transport = client.connection().transport_name();
-    tracing::info!(peer = &*books.export().peer, transport, "exporting {}", names.join(", "));
-    Ok(Some(overlay))
-}
-
 /// Why the operations of a peer that is connected cannot be exported.
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
@@ -114,7 +167,7 @@ enum KeepError {
     #[error("the peer does not say what we own there: its first event is no snapshot")]
     NoSnapshot,
     #[error(transparent)]
-    Import(#[from] crate::AdapterError),
+    Import(#[from] AdapterError),
     #[error(transparent)]
-    Names(#[from] crate::NameTaken),
+    Names(#[from] NameTaken),
 }

@@ -5,10 +5,14 @@
 //! events are written to these books, in the spoke's order: what a spawn answered is the caller's as soon as the event is
 //! here that says for whom it was spawned, and nothing is entered that has ended in the meantime. The claims in the spoke's
 //! records are what a hub that was restarted knows its callers' resources by.
+//!
+//! A spoke is believed in what it says of its own resources, and in nothing else: what it can do to the books stays under
+//! its prefix, among the kinds that its exported operations name, and within limits.
 
 mod books;
 mod export;
 mod keeper;
+mod mount;
 
 use std::sync::Arc;
 
@@ -16,16 +20,18 @@ use alknet_core::{OwnershipStore, Scope};
 use tokio::task::JoinSet;
 
 use crate::peers::Peers;
-use crate::{Access, OperationPattern, Registry, Reservation};
+use crate::{OperationPattern, Registry};
+use mount::Mount;
 
-/// What a hub exports of one peer.
+/// What a hub exports of one peer. A peer can have several, with other scopes or another prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
     /// The id of the peer.
     pub peer: Arc<str>,
-    /// Which operations, by the names that they have at the peer.
+    /// Which operations, by the names that they have at the peer. Those that every node has (`resources/list` and the
+    /// like) are not exported.
     pub operations: Vec<OperationPattern>,
-    /// What stands before those names here.
+    /// What stands before those names here, and before the kinds of their resources: one word or several.
     pub prefix: String,
     /// What a caller needs here. Empty: what the peer's own description asks for.
     pub required_scopes: Vec<Scope>,
@@ -33,46 +39,72 @@ pub struct Export {
 
 /// Exports operations of peers for as long as it is there. While a peer is away its operations are UNAVAILABLE to those who
 /// may call them.
+///
+/// An operation is not exported, which the log says, if one caller would be shown by it what is another's: if it works on
+/// all resources of its caller, or lists resources, and does not say where in its output they stand.
 pub struct Hub {
-    _reservations: Vec<Reservation>,
     _keepers: JoinSet<()>,
 }
 
 impl Hub {
-    /// Exports `exports` in `registry`, whose ownership store keeps the books. Needs a Tokio runtime.
+    /// Exports `exports` in `registry`, whose ownership store, `ownership`, keeps the books. What [`check`](Self::check)
+    /// refuses is left out, and named in the log. Needs a Tokio runtime.
     pub fn start(
         exports: Vec<Export>,
         registry: &Arc<Registry>,
         ownership: &Arc<dyn OwnershipStore>,
         peers: &Arc<Peers>,
     ) -> Self {
+        let (mounts, refused) = Mount::of(exports);
+        refused.iter().for_each(|error| tracing::error!(%error, "an export is left out"));
         let mut keepers = JoinSet::new();
-        let reservations = exports.iter().flat_map(|export| export.reserve(registry)).collect();
-        for export in exports {
-            keepers.spawn(keeper::keep(export, Arc::downgrade(registry), ownership.clone(), peers.clone()));
+        for mount in mounts {
+            // Not in the task: who calls before that has run once is not to be told that there is nothing.
+            let away = mount.reserve(registry);
+            keepers.spawn(keeper::keep(mount, away, Arc::downgrade(registry), ownership.clone(), peers.clone()));
         }
-        Self { _reservations: reservations, _keepers: keepers }
+        Self { _keepers: keepers }
+    }
+
+    /// Whether [`start`](Self::start) can export all of these.
+    ///
+    /// # Errors
+    /// For the first whose prefix is none, or overlaps with that of another peer.
+    pub fn check(exports: &[Export]) -> Result<(), InvalidExport> {
+        Mount::of(exports.to_vec()).1.into_iter().next().map_or(Ok(()), Err)
     }
 }
 
-impl Export {
-    fn reserve(&self, registry: &Registry) -> Vec<Reservation> {
-        let prefixed = self.operations.iter().filter_map(|pattern| pattern.prefixed(&self.prefix).ok());
-        prefixed.map(|pattern| registry.reserve(pattern, self.access())).collect()
-    }
-
-    /// What is asked of callers of what is not known yet.
-    fn access(&self) -> Access {
-        match self.required_scopes.is_empty() {
-            true => Access::Identified,
-            false => Access::Scopes(self.required_scopes.clone()),
-        }
-    }
-
-    /// What a kind of resource of the peer's is called here.
-    fn kind(&self, kind: &str) -> Arc<str> {
-        format!("{}/{kind}", self.prefix).into()
-    }
+/// An export that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidExport {
+    /// The prefix cannot stand before names.
+    #[error(
+        "\"{prefix}\" cannot stand before the operations of the peer \"{peer}\": a prefix is a word of a-z, 0-9, - and _, \
+         or several with slashes between them, and a name with it has at most 8 words"
+    )]
+    Prefix {
+        /// Whose operations.
+        peer: Arc<str>,
+        /// The prefix.
+        prefix: String,
+    },
+    /// Two peers cannot have one prefix, and no prefix can stand under another.
+    #[error(
+        "the prefix \"{prefix}\" for the peer \"{peer}\" and the prefix \"{other_prefix}\" for the peer \"{other}\" overlap: \
+         give each peer a prefix of its own"
+    )]
+    PrefixTaken {
+        /// The one peer.
+        peer: Arc<str>,
+        /// Its prefix.
+        prefix: String,
+        /// The peer whose exports come first.
+        other: Arc<str>,
+        /// Its prefix.
+        other_prefix: String,
+    },
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use alknet_core::{Connection, ConnectionError};
 use bytes::BytesMut;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::proto::{Expired, Lost, Machine, StreamId};
@@ -46,6 +47,8 @@ pub(crate) struct Link {
     next_call: AtomicU64,
     next_stream: AtomicU64,
     end: OnceLock<ClientError>,
+    /// Is cancelled once `end` is set.
+    ended: CancellationToken,
     drivers: TaskTracker,
 }
 
@@ -70,6 +73,7 @@ impl Link {
             next_call: AtomicU64::new(1),
             next_stream: AtomicU64::new(0),
             end: OnceLock::new(),
+            ended: CancellationToken::new(),
             drivers: TaskTracker::new(),
         })
     }
@@ -82,6 +86,14 @@ impl Link {
     /// Why the link has ended, if it has.
     pub(crate) fn end(&self) -> Option<ClientError> {
         self.end.get().cloned()
+    }
+
+    /// Resolves when the link has ended, or the connection has.
+    pub(crate) async fn ended(&self) {
+        tokio::select! {
+            () = self.ended.cancelled() => {}
+            _ = self.connection.closed() => {}
+        }
     }
 
     /// How many calls are under way: ours, and the peer's.
@@ -211,6 +223,7 @@ impl Link {
         lose(lost, &reason);
         self.earlier.notify_one();
         self.lanes.added.notify_waiters();
+        self.ended.cancel();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

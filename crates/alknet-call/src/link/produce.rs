@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -95,20 +95,23 @@ struct Producer {
     revoked: Option<CancellationToken>,
 }
 
+/// How much is sent in one go of what a producer has at once.
+const BATCH_BYTES: u64 = 16 * 1024;
+
 impl Producer {
     async fn run(self, mut events: EventStream) {
         let result = loop {
-            if !self.has_room().await {
-                return;
-            }
-            match events.next().await {
-                Some(Ok(output)) => match self.send(&output) {
-                    Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => break Err(error),
-                },
-                Some(Err(error)) => break Err(error),
-                None => break Ok(None),
+            let Some(room) = self.room().await else { return };
+            match self.gather(&mut events, room).await {
+                Gathered::More(frames) => {
+                    if !self.send(frames) {
+                        return;
+                    }
+                }
+                Gathered::Last(frames, end) => {
+                    self.send(frames);
+                    break end;
+                }
             }
         };
         // Whatever the handler holds is free before the subscriber is told of the end.
@@ -116,20 +119,44 @@ impl Producer {
         self.link.answer(&self.id, self.number, true, result);
     }
 
-    /// Waits until an event may be sent, or the resource is gone, of which the stream then gives the error. False if nobody
-    /// wants it any more.
-    async fn has_room(&self) -> bool {
+    /// Waits for an event, and takes those along that are there at once, as far as there is room.
+    async fn gather(&self, events: &mut EventStream, room: u64) -> Gathered {
+        let mut frames = BytesMut::new();
+        let mut next = events.next().await;
+        loop {
+            match next {
+                Some(Ok(output)) => {
+                    if let Err(error) = event_frame(&mut frames, &self.id, &output, self.link.limits.max_frame()) {
+                        return Gathered::Last(frames, Err(error));
+                    }
+                }
+                Some(Err(error)) => return Gathered::Last(frames, Err(error)),
+                None => return Gathered::Last(frames, Ok(None)),
+            }
+            if frames.len() as u64 >= room.min(BATCH_BYTES) {
+                return Gathered::More(frames);
+            }
+            match events.next().now_or_never() {
+                Some(further) => next = further,
+                None => return Gathered::More(frames),
+            }
+        }
+    }
+
+    /// Waits until an event may be sent, or the resource is gone, of which the stream then gives the error. Gives how many
+    /// bytes there is room for; none if nobody wants it any more.
+    async fn room(&self) -> Option<u64> {
         loop {
             let (resumed, drained) = (self.resume.notified(), self.lane.outbox.drained());
-            match self.link.state().machine.has_credit(&self.id, self.number) {
-                None => return false,
-                Some(true) if !self.lane.outbox.is_full() => return true,
-                Some(_) => {}
+            match self.link.state().machine.credit(&self.id, self.number)? {
+                0 => {}
+                _ if self.lane.outbox.is_full() => {}
+                room => return Some(room),
             }
             tokio::select! {
                 () = resumed => {}
                 () = drained => {}
-                () = self.resource_is_gone() => return true,
+                () = self.resource_is_gone() => return Some(1),
             }
         }
     }
@@ -144,13 +171,23 @@ impl Producer {
         }
     }
 
-    fn send(&self, output: &Value) -> Result<bool, CallError> {
-        let mut frame = BytesMut::new();
-        let length = event_frame(&mut frame, &self.id, output, self.link.limits.max_frame())?;
+    /// Sends events. False if nobody wants them any more.
+    fn send(&self, frames: BytesMut) -> bool {
+        if frames.is_empty() {
+            return true;
+        }
         let mut state = self.link.state();
-        let Some(_) = state.machine.spend(&self.id, self.number, length) else { return Ok(false) };
+        if !state.machine.spend(&self.id, self.number, frames.len() as u64) {
+            return false;
+        }
         // Under the lock, so that no event comes behind the end of its subscription.
-        self.lane.outbox.push(frame);
-        Ok(true)
+        self.lane.outbox.push(frames);
+        true
     }
+}
+
+/// What a producer has to send.
+enum Gathered {
+    More(BytesMut),
+    Last(BytesMut, Result<Option<Value>, CallError>),
 }

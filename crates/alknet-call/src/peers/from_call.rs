@@ -131,7 +131,7 @@ impl SubscriptionHandler for Forward {
 }
 
 /// How long what is said of the end user may be, in bytes of JSON. Each hub on the way adds a level.
-const MAX_FORWARDED_FOR: usize = 2048;
+pub(crate) const MAX_FORWARDED_FOR: usize = 2048;
 
 /// Says for whom the call is made: whoever calls here, and for whom it says that it calls in turn.
 fn options(context: &OperationContext) -> Result<CallOptions, CallError> {

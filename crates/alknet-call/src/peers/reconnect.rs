@@ -7,6 +7,7 @@ use alknet_core::{BoxFuture, HandlerError};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{CallClient, CallOptions, ClientError, Subscription};
@@ -14,8 +15,11 @@ use crate::{CallClient, CallOptions, ClientError, Subscription};
 /// A connection, and the future that serves it, as [`CallHandler::serve`](crate::CallHandler::serve) gives them.
 pub type Connected = (CallClient, BoxFuture<'static, Result<(), HandlerError>>);
 
+/// How long one attempt may take. An attempt has limits of its own; this one is for those that forget it.
+const ATTEMPT: Duration = Duration::from_secs(60);
+
 /// How long to wait before the next attempt: twice as long each time, and a random part of that, so that a hub which
-/// comes back is not met by all its spokes at once.
+/// comes back is not met by all its spokes at once. A connection that has lasted for the longest wait begins anew.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     /// The most that the first wait takes.
@@ -51,8 +55,8 @@ pub struct ReconnectingClient {
 }
 
 impl ReconnectingClient {
-    /// Stays connected to `name` by means of `connect`, which gets told whenever a connection is needed. Needs a Tokio
-    /// runtime.
+    /// Stays connected to `name`, which stands in errors and in the log, by means of `connect`, which is called whenever a
+    /// connection is needed, and given up after a minute. Needs a Tokio runtime.
     pub fn new<C, E>(name: impl Into<Arc<str>>, backoff: Backoff, connect: C) -> Self
     where
         C: Fn() -> BoxFuture<'static, Result<Connected, E>> + Send + Sync + 'static,
@@ -113,6 +117,19 @@ impl ReconnectingClient {
     pub async fn subscribe(&self, operation: &str, input: &impl Serialize) -> Result<Subscription, ClientError> {
         self.current()?.subscribe(operation, input).await
     }
+
+    /// As [`subscribe`](Self::subscribe), with options.
+    ///
+    /// # Errors
+    /// As [`ClientError`] lists them.
+    pub async fn subscribe_with(
+        &self,
+        operation: &str,
+        input: &impl Serialize,
+        options: CallOptions,
+    ) -> Result<Subscription, ClientError> {
+        self.current()?.subscribe_with(operation, input, options).await
+    }
 }
 
 async fn stay_connected<C, E>(name: Arc<str>, backoff: Backoff, connect: C, current: watch::Sender<Option<CallClient>>)
@@ -121,11 +138,13 @@ where
     E: std::fmt::Display + Send + 'static,
 {
     let mut failures = 0;
+    // Once is enough for the log: a peer may be away for days.
+    let mut told = false;
     loop {
-        match connect().await {
-            Ok((client, serving)) => {
+        match tokio::time::timeout(ATTEMPT, connect()).await {
+            Ok(Ok((client, serving))) => {
                 tracing::info!(peer = &*name, transport = client.connection().transport_name(), "connected");
-                failures = 0;
+                let start = Instant::now();
                 current.send_replace(Some(client));
                 let ended = serving.await;
                 current.send_replace(None);
@@ -133,14 +152,24 @@ where
                     Ok(()) => tracing::info!(peer = &*name, "the peer has ended the connection"),
                     Err(error) => tracing::info!(peer = &*name, %error, "the connection has ended"),
                 }
+                told = false;
+                // A peer that takes a connection only to end it is as good as away.
+                if start.elapsed() >= backoff.longest {
+                    failures = 0;
+                }
             }
-            // Once is enough for the log: a peer may be away for days.
-            Err(error) if failures == 0 => tracing::info!(peer = &*name, %error, "not connected; trying on"),
-            Err(error) => tracing::debug!(peer = &*name, %error, failures, "still not connected"),
+            Ok(Err(error)) => not_connected(&name, &error, std::mem::replace(&mut told, true)),
+            Err(late) => not_connected(&name, &late, std::mem::replace(&mut told, true)),
         }
-        let wait = backoff.wait(failures, random());
+        tokio::time::sleep(backoff.wait(failures, random())).await;
         failures = failures.saturating_add(1);
-        tokio::time::sleep(wait).await;
+    }
+}
+
+fn not_connected(name: &str, error: &dyn std::fmt::Display, told: bool) {
+    match told {
+        false => tracing::info!(peer = name, %error, "not connected; trying on"),
+        true => tracing::debug!(peer = name, %error, "still not connected"),
     }
 }
 

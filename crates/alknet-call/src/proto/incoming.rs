@@ -138,16 +138,17 @@ impl<I> Incoming<I> {
         (*credit > 0).then_some(&entry.held)
     }
 
-    pub(super) fn spend(&mut self, id: &str, number: u64, bytes: u64) -> Option<StreamId> {
-        let entry = self.calls.get_mut(id).filter(|entry| entry.number == number)?;
+    pub(super) fn spend(&mut self, id: &str, number: u64, bytes: u64) -> bool {
+        let Some(entry) = self.calls.get_mut(id).filter(|entry| entry.number == number) else { return false };
         if let Some(credit) = &mut entry.credit {
             *credit = credit.saturating_sub(i64::try_from(bytes).unwrap_or(MAX_CREDIT));
         }
-        Some(entry.stream)
+        true
     }
 
-    pub(super) fn has_credit(&self, id: &str, number: u64) -> Option<bool> {
-        self.numbered(id, number).map(|entry| entry.credit.is_none_or(|credit| credit > 0))
+    pub(super) fn credit_of(&self, id: &str, number: u64) -> Option<u64> {
+        let entry = self.numbered(id, number)?;
+        Some(entry.credit.map_or(MAX_CREDIT.unsigned_abs(), |credit| u64::try_from(credit).unwrap_or(0)))
     }
 
     pub(super) fn held(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut I)> {

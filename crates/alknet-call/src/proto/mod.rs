@@ -138,14 +138,14 @@ impl<O, I> Machine<O, I> {
         Some(removed)
     }
 
-    /// Notes that an event is sent in a frame of `bytes`. None if the call has ended.
-    pub(crate) fn spend(&mut self, id: &str, number: u64, bytes: u64) -> Option<StreamId> {
+    /// Notes that events are sent in frames of `bytes` altogether. False if the call has ended.
+    pub(crate) fn spend(&mut self, id: &str, number: u64, bytes: u64) -> bool {
         self.theirs.spend(id, number, bytes)
     }
 
-    /// Whether the subscriber has room for an event. None if the call has ended.
-    pub(crate) fn has_credit(&self, id: &str, number: u64) -> Option<bool> {
-        self.theirs.has_credit(id, number)
+    /// How many bytes of events the subscriber has room for. None if the call has ended.
+    pub(crate) fn credit(&self, id: &str, number: u64) -> Option<u64> {
+        self.theirs.credit_of(id, number)
     }
 
     /// What runs the peer's calls.
@@ -300,8 +300,8 @@ mod tests {
     use std::time::Duration;
 
     fn received(message: &Message<Value>) -> (Message, u64) {
-        let frame = message.encode(1 << 20).unwrap().slice(4..);
-        (Message::parse(&frame).unwrap(), frame.len() as u64)
+        let frame = message.encode(1 << 20).unwrap();
+        (Message::parse(&frame.slice(4..)).unwrap(), frame.len() as u64)
     }
 
     fn event(id: &str, size: usize, event: bool) -> (Message, u64) {

@@ -56,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Task {
     id: Arc<str>,
     number: u64,
+    stream: StreamId,
     subscribed: bool,
 }
 
@@ -216,12 +217,12 @@ impl World {
     fn event(&mut self, side: usize, pick: usize, size: usize) {
         let Some(task) = self.pick_task(side, pick).filter(|task| task.subscribed) else { return };
         let machine = &mut self.sides[side].machine;
-        if machine.has_credit(&task.id, task.number).expect("it runs") {
+        if machine.credit(&task.id, task.number).expect("it runs") > 0 {
             let output = Value::from("x".repeat(size));
             let message = Message::Responded { id: task.id.to_string(), output, event: true };
-            let length = message.encode(1 << 20).unwrap().len() as u64 - 4;
-            let stream = machine.spend(&task.id, task.number, length).expect("it runs");
-            self.send(side, stream, message);
+            let length = message.encode(1 << 20).unwrap().len() as u64;
+            assert!(machine.spend(&task.id, task.number, length), "it runs");
+            self.send(side, task.stream, message);
         }
     }
 
@@ -236,7 +237,7 @@ impl World {
 
     fn deliver(&mut self, side: usize, stream: StreamId) {
         let Some(frame) = self.sides[side].inbox.get_mut(&stream).and_then(VecDeque::pop_front) else { return };
-        let length = frame.len() as u64;
+        let length = frame.len() as u64 + 4;
         let message = match Message::parse(&frame) {
             Ok(Message::Requested { id, request }) => return self.requested(side, stream, &id, &request),
             Ok(message) => message,
@@ -282,7 +283,7 @@ impl World {
         if let Some(error) = machine.refusal(&id) {
             self.send(side, stream, Message::Error { id: id.to_string(), error });
         } else if machine.has_room(stream) {
-            let task = |number| Held::Running(Task { id: id.clone(), number, subscribed });
+            let task = |number| Held::Running(Task { id: id.clone(), number, stream, subscribed });
             machine.enter(&id, stream, deadline, request.window, task);
         } else {
             machine.enter_waiting(&id, stream, deadline, Held::Waiting { subscribed });
@@ -294,7 +295,7 @@ impl World {
         while let Some((id, held)) = machine.next_waiting(stream) {
             let Held::Waiting { subscribed } = held else { panic!("a running call waited") };
             let window = subscribed.then_some(WINDOW);
-            let task = |number| Held::Running(Task { id: id.clone(), number, subscribed });
+            let task = |number| Held::Running(Task { id: id.clone(), number, stream, subscribed });
             machine.enter(&id, stream, Some(self.now + Duration::from_secs(5)), window, task);
         }
     }

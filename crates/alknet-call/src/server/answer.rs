@@ -31,11 +31,9 @@ pub(crate) fn answer_frames(
     }
 }
 
-/// Writes an event of a subscription and gives the length of its frame.
-pub(crate) fn event_frame(frames: &mut BytesMut, id: &str, output: &Value, max_frame: usize) -> Result<u64, CallError> {
-    const LENGTH_FIELD: usize = 4;
-    respond(frames, id, output, true, max_frame)?;
-    Ok(frames.len().saturating_sub(LENGTH_FIELD) as u64)
+/// Writes an event of a subscription at the end of `frames`.
+pub(crate) fn event_frame(frames: &mut BytesMut, id: &str, output: &Value, max_frame: usize) -> Result<(), CallError> {
+    respond(frames, id, output, true, max_frame)
 }
 
 fn respond(frames: &mut BytesMut, id: &str, output: &Value, event: bool, max_frame: usize) -> Result<(), CallError> {

@@ -67,9 +67,8 @@ impl Service {
                 alpn = ALPN,
                 connection = self.peer.connection,
                 peer = self.label(),
-                operation = quoted(&request.operation),
-                forwarded_for =
-                    request.forwarded_for.as_ref().map(|whom| quoted(&String::from_utf8_lossy(whom.as_bytes()))),
+                operation = shown(request.operation.as_bytes()),
+                forwarded_for = request.forwarded_for.as_ref().map(|whom| shown(whom.as_bytes())),
                 outcome,
                 "call"
             );
@@ -145,6 +144,12 @@ impl Service {
     fn label(&self) -> String {
         self.auth.label()
     }
+}
+
+/// A text of the peer's for a log line: without what a terminal would obey, and cut where it is long.
+fn shown(text: &[u8]) -> String {
+    const SHOWN: usize = 256;
+    String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }
 
 fn parse(json: &RawJson, field: &str) -> Result<Value, CallError> {

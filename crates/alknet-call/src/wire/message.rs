@@ -55,7 +55,7 @@ pub enum Message<J = RawJson> {
     Credit {
         /// The call.
         id: String,
-        /// How many, counted as the bytes of the events' frames without their length fields.
+        /// How many, counted as the bytes of the events' frames, length fields included.
         bytes: u64,
     },
     /// `call.error`: the call failed.

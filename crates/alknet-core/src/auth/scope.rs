@@ -23,8 +23,16 @@ pub struct Scope {
 impl Scope {
     /// `node:admin`, the scope of a node's operator: reload the configuration, and see more in `node/info`.
     pub fn node_admin() -> Self {
-        let service = "node";
-        Self { text: format!("{service}:admin").into(), colon: service.len() }
+        Self::of("node", "admin")
+    }
+
+    /// `metrics:read`, the scope of what watches over a node: read its counters.
+    pub fn metrics_read() -> Self {
+        Self::of("metrics", "read")
+    }
+
+    fn of(service: &'static str, action: &'static str) -> Self {
+        Self { text: format!("{service}:{action}").into(), colon: service.len() }
     }
 
     /// Whether who holds `self` has what `required` asks for.
@@ -94,8 +102,9 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_scope_is_a_scope() {
+    fn the_operators_scopes_are_scopes() {
         assert_eq!(scope("node:admin"), Scope::node_admin());
+        assert_eq!(scope("metrics:read"), Scope::metrics_read());
     }
 
     #[test]

@@ -70,13 +70,22 @@ impl FromStr for TransportChoice {
 /// ```
 pub struct Dialer {
     key: Option<NodeKey>,
+    watchful: bool,
     quic: quic::Sockets,
 }
 
 impl Dialer {
     /// Without a key the node stays anonymous.
     pub fn new(key: Option<NodeKey>) -> Self {
-        Self { key, quic: quic::Sockets::default() }
+        Self { key, watchful: false, quic: quic::Sockets::default() }
+    }
+
+    /// Has its connections notice within some ten seconds that the other node is gone without a word, at the price of a
+    /// packet every three seconds: for connections that are kept.
+    #[must_use]
+    pub fn watchful(mut self) -> Self {
+        self.watchful = true;
+        self
     }
 
     /// Opens a connection of one ALPN, within `timeout`. Needs a Tokio runtime.
@@ -146,11 +155,11 @@ impl Dialer {
     }
 
     async fn quic(&self, node: &Destination, address: SocketAddr, alpn: &Alpn) -> Result<Connection, DialError> {
-        self.quic.connect(node, address, alpn, self.key.as_ref()).await
+        self.quic.connect(node, address, alpn, self.key.as_ref(), self.watchful).await
     }
 
     async fn tcp(&self, node: &Destination, address: SocketAddr, alpn: &Alpn) -> Result<Connection, DialError> {
-        tcp::connect(node, address, alpn, self.key.as_ref()).await
+        tcp::connect(node, address, alpn, self.key.as_ref(), self.watchful).await
     }
 
     /// Closes all QUIC connections that it opened, and gives the news of it a moment to leave this machine.

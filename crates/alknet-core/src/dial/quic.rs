@@ -17,6 +17,9 @@ use crate::{Alpn, CloseCode, Connection, NodeKey, QuicTransport};
 
 /// A dialed connection stays open while the process lives, so it speaks up three times in each idle time.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Of a watchful dialer: between nodes that rely on each other, ten seconds of silence mean that the other is gone.
+const WATCHFUL_KEEP_ALIVE: Duration = Duration::from_secs(3);
+const WATCHFUL_IDLE: Duration = Duration::from_secs(10);
 /// The last packets leave at once. Should they get lost, the peer finds out by its idle time-out.
 const FAREWELL: Duration = Duration::from_millis(20);
 
@@ -31,13 +34,19 @@ impl Sockets {
         address: SocketAddr,
         alpn: &Alpn,
         key: Option<&NodeKey>,
+        watchful: bool,
     ) -> Result<Connection, DialError> {
         let tls = client_config(&node.identity, key, std::slice::from_ref(alpn))?;
         let attempt = Attempt { node, alpn, seen: &tls.seen };
         let crypto = QuicClientConfig::try_from(tls.config).map_err(|error| DialError::Configuration(error.into()))?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         let mut transport = transport_config(&Limits::default());
-        transport.keep_alive_interval(Some(KEEP_ALIVE));
+        match watchful {
+            true => {
+                transport.keep_alive_interval(Some(WATCHFUL_KEEP_ALIVE)).max_idle_timeout(WATCHFUL_IDLE.try_into().ok())
+            }
+            false => transport.keep_alive_interval(Some(KEEP_ALIVE)),
+        };
         config.transport_config(Arc::new(transport));
 
         let endpoint = self.endpoint(address).map_err(|error| attempt.unreachable(error))?;

@@ -137,7 +137,7 @@ impl Endpoint {
         let failed = |transport| move |source| BindError::Socket { address, transport, source };
         let listener = tokio::net::TcpListener::from_std(sockets.tcp).map_err(failed("TCP"))?;
         let quic = quinn::Endpoint::new(
-            quinn::EndpointConfig::default(),
+            quic::endpoint_config(&self.shared.key),
             Some(self.shared.quic_config.clone()),
             sockets.udp,
             Arc::new(quinn::TokioRuntime),

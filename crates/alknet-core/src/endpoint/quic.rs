@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Incoming, VarInt};
 use rustls::pki_types::CertificateDer;
@@ -11,7 +12,7 @@ use super::admission::{Permit, Verdict};
 use super::serve::{Established, spawn};
 use super::{Limits, Shared};
 use crate::tls::{PerConnection, fingerprints_of};
-use crate::{Alpn, Fingerprint, QuicTransport};
+use crate::{Alpn, Fingerprint, NodeKey, QuicTransport};
 
 /// What a peer may have under way on one stream.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
@@ -44,6 +45,18 @@ pub(crate) fn transport_config(limits: &Limits) -> quinn::TransportConfig {
         .datagram_receive_buffer_size(None)
         // An error means that the time is too long for QUIC to express: then there is no limit to announce.
         .max_idle_timeout(limits.idle_timeout().try_into().ok());
+    config
+}
+
+/// What all connections of a node's sockets have in common. The secrets come from the node's key, so that a node that was
+/// restarted can tell the peers of its former connections that these are gone (RFC 9000 §10.3), instead of leaving them to
+/// their time-outs.
+pub(super) fn endpoint_config(key: &NodeKey) -> quinn::EndpointConfig {
+    let reset = hmac::Key::new(hmac::HMAC_SHA256, &key.derive("alknet: QUIC stateless reset"));
+    let mut config = quinn::EndpointConfig::new(Arc::new(reset));
+    let [a, b, c, d, e, f, g, h, ..] = key.derive("alknet: QUIC connection ids");
+    let ids = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    config.cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(ids)));
     config
 }
 

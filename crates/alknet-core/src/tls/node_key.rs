@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use rustls::crypto::aws_lc_rs::sign::any_eddsa_type;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -55,6 +56,14 @@ impl NodeKey {
     pub(crate) fn raw(&self) -> Arc<CertifiedKey> {
         let spki = [SPKI_PREFIX.as_slice(), &self.public].concat();
         Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki)], self.signer.clone()))
+    }
+
+    /// A secret of this key's for one purpose. It is the same in every process of the node's.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.pkcs8);
+        let mut secret = [0; 32];
+        secret.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
+        secret
     }
 
     pub(crate) fn signer(&self) -> Arc<dyn SigningKey> {

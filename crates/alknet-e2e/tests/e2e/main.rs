@@ -1,11 +1,13 @@
-//! A real node in a process of its own, and the clients that people bring: curl, OpenSSL, an independent QUIC stack, and
-//! alknet itself across network namespaces.
+//! A real node in a process of its own, and the clients that people bring: curl, OpenSSL, an independent QUIC stack, a
+//! client of the call protocol in another language, and alknet itself across network namespaces.
 //!
 //! A test whose client is not on this machine is reported as ignored, under a name that says what it needs.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 mod aioquic;
 mod bad_input;
+mod call_client;
+mod callee;
 mod curl;
 mod namespaces;
 mod needs;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         curl::tests(),
         openssl::tests(),
         aioquic::tests(),
+        call_client::tests(),
         own_client::tests(),
         namespaces::tests(),
         service::tests(),
@@ -45,20 +48,24 @@ fn one_port() -> anyhow::Result<()> {
 
 /// A test, and what it needs of the machine.
 pub(crate) struct Test {
-    name: &'static str,
+    name: String,
     needs: &'static [Need],
-    run: fn() -> anyhow::Result<()>,
+    run: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
 }
 
 impl Test {
-    pub(crate) fn new(name: &'static str, needs: &'static [Need], run: fn() -> anyhow::Result<()>) -> Self {
-        Self { name, needs, run }
+    pub(crate) fn new(
+        name: impl Into<String>,
+        needs: &'static [Need],
+        run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> Self {
+        Self { name: name.into(), needs, run: Box::new(run) }
     }
 
     fn into_trial(self) -> Trial {
         let missing: Vec<_> = self.needs.iter().filter(|need| !need.is_met()).map(|need| need.name()).collect();
         let name = match missing.as_slice() {
-            [] => self.name.to_owned(),
+            [] => self.name,
             missing => format!("{} (needs {})", self.name, missing.join(", ")),
         };
         let run = move || (self.run)().map_err(|error| format!("{error:#}").into());

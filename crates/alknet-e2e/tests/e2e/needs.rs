@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Need {
     Curl,
     OpenSsl,
+    /// With its standard library alone.
+    Python,
     Aioquic,
     /// Root and iproute2.
     NetworkNamespaces,
@@ -17,15 +20,24 @@ impl Need {
         match self {
             Self::Curl => "curl",
             Self::OpenSsl => "openssl",
+            Self::Python => "python3 of 3.11 or later",
             Self::Aioquic => "aioquic in target/e2e-python, which scripts/test makes",
             Self::NetworkNamespaces => "root and iproute2",
         }
     }
 
     pub(crate) fn is_met(self) -> bool {
+        // Many tests need the same, and to find out takes starting a program.
+        static MET: [OnceLock<bool>; Need::NetworkNamespaces as usize + 1] =
+            [const { OnceLock::new() }; Need::NetworkNamespaces as usize + 1];
+        *MET[self as usize].get_or_init(|| self.look())
+    }
+
+    fn look(self) -> bool {
         match self {
             Self::Curl => succeeds(Command::new("curl").arg("--version")),
             Self::OpenSsl => succeeds(Command::new("openssl").arg("version")),
+            Self::Python => succeeds(Command::new("python3").args(["-c", "import asyncio; asyncio.timeout"])),
             Self::Aioquic => succeeds(Command::new(python()).args(["-c", "import aioquic"])),
             Self::NetworkNamespaces => {
                 rustix::process::geteuid().is_root() && succeeds(Command::new("ip").args(["netns", "list"]))

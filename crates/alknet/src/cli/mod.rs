@@ -13,8 +13,11 @@ mod output;
 mod peer;
 mod report;
 mod serve;
+mod services;
 mod status;
+mod target;
 mod token;
+mod tty;
 mod vault;
 
 use std::path::PathBuf;
@@ -62,6 +65,11 @@ enum Command {
     Connect(connect::ConnectArgs),
     /// Call an operation of a node
     Call(call::CallArgs),
+    /// Show what a node has to call
+    Services(services::ServicesArgs),
+    /// Work in terminals of a node, which go on when the connection to them ends
+    #[command(subcommand)]
+    Tty(tty::TtyCommand),
     /// Show how a node is doing
     Status(status::StatusArgs),
     /// Try everything out with nodes of their own, which are gone afterwards
@@ -105,13 +113,13 @@ pub fn main() -> ExitCode {
         output: Output,
     };
     match run(cli.command, &invocation) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => report::report(&error),
     }
 }
 
-fn run(command: Command, invocation: &Invocation) -> anyhow::Result<()> {
-    match command {
+fn run(command: Command, invocation: &Invocation) -> anyhow::Result<ExitCode> {
+    let done = match command {
         Command::Init(args) => init::run(args, invocation),
         Command::Serve(args) => serve::run(args, invocation),
         Command::CheckConfig(args) => check_config::run(args, invocation),
@@ -120,12 +128,15 @@ fn run(command: Command, invocation: &Invocation) -> anyhow::Result<()> {
         Command::Token(command) => token::run(command, invocation),
         Command::Vault(command) => vault::run(command, invocation),
         Command::Connect(args) => connect::run(args, invocation),
-        Command::Call(args) => call::run(args, invocation),
+        Command::Call(args) => return call::run(args, invocation),
+        Command::Services(args) => services::run(args, invocation),
+        Command::Tty(command) => return tty::run(command, invocation),
         Command::Status(args) => status::run(args, invocation),
         Command::Demo(args) => demo::run(args, invocation),
         Command::Completions(args) => generate::completions(args, invocation),
         Command::Man(args) => generate::man(args, invocation),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

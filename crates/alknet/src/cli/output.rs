@@ -20,6 +20,11 @@ impl OutputError {
     }
 }
 
+/// A text of another node's for a table: nothing in it moves the cursor or does more.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 impl Output {
     /// Prints a line of the result.
     pub(super) fn line(&self, line: impl Display) -> Result<(), OutputError> {

@@ -83,6 +83,7 @@ fn add(args: AddArgs, invocation: &Invocation) -> anyhow::Result<()> {
         scopes: args.scopes,
         resources,
         address: args.address,
+        connect: false,
         enabled: true,
     };
     let mut editor = Editor::open(&invocation.config_file)?;

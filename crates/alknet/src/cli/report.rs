@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use alknet_call::{CallError, ClientError, ErrorCode};
 use alknet_core::DialError;
 use alknet_vault::sealed::SealedError;
 
 use super::output::OutputError;
+use crate::client::tty::AttachError;
 use crate::config::ConfigErrors;
 use crate::config::edit::EditError;
 use crate::init::InitError;
@@ -15,6 +17,8 @@ use crate::vault::OpenVaultError;
 /// The exit code for a command line or a configuration that is wrong.
 pub(super) const USAGE: u8 = 2;
 const FAILURE: u8 = 1;
+/// The exit code after Ctrl-C, as a shell has it.
+pub(super) const INTERRUPTED: u8 = 128 + 2;
 
 /// The arguments are fine one by one and make no sense together.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,17 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         if let Some(DialError::NoSuchAlpn { .. }) = cause.downcast_ref() {
             return Some("\"alknet status NODE\" shows what a node serves");
+        }
+        if let Some(AttachError::Gone { .. }) = cause.downcast_ref() {
+            return Some("\"alknet tty list NODE\" shows the terminals that are yours");
+        }
+        if let Some(AttachError::GivenUp { .. } | AttachError::InputLost { .. } | AttachError::Lost { .. }) =
+            cause.downcast_ref()
+        {
+            return Some("\"alknet tty attach NODE ID\" comes back to it");
+        }
+        if let Some(ClientError::Remote(CallError { code: ErrorCode::NotFound, .. })) = cause.downcast_ref() {
+            return Some("\"alknet services NODE\" shows what you may call there");
         }
         if let Some(InitError::Exists { .. }) = cause.downcast_ref() {
             return Some("\"alknet id\" shows the node that is there, \"alknet serve\" runs it");

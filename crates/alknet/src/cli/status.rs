@@ -23,7 +23,7 @@ pub(super) struct StatusArgs {
 
 pub(super) fn run(args: StatusArgs, invocation: &Invocation) -> anyhow::Result<()> {
     let node = resolve(args.node.as_deref(), invocation)?;
-    let info = call(&node, &args.dial, "/node/info", &Value::Null, CallOptions::new().timeout(args.dial.timeout));
+    let info = call(&node, &args.dial, "/node/info", &Value::Null, CallOptions::new().timeout(args.dial.patience()));
     let info = block_on(info)?;
     if args.json {
         return Ok(invocation.output.line(info)?);

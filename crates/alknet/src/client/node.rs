@@ -43,7 +43,7 @@ pub fn resolve(node: Option<&str>, file: Option<&Path>, environment: &Environmen
 /// A peer's id comes first: it may look like another form, and it is the one that was chosen for this configuration.
 fn named(node: &str, config: &Config) -> Result<Destination, NodeError> {
     match config.peers.iter().find(|peer| peer.id.as_str() == node) {
-        Some(entry) => peer(entry),
+        Some(entry) => peer_destination(entry),
         None => parse(node)?.ok_or_else(|| unknown(node, Some(config))),
     }
 }
@@ -58,7 +58,11 @@ fn parse(node: &str) -> Result<Option<Destination>, NodeError> {
     Ok(has_port.then(|| Destination { address: node.to_owned(), identity: ServerIdentity::SystemRoots }))
 }
 
-fn peer(entry: &PeerEntry) -> Result<Destination, NodeError> {
+/// Where a peer is, and who it has to be.
+///
+/// # Errors
+/// When it has no address, or is disabled.
+pub fn peer_destination(entry: &PeerEntry) -> Result<Destination, NodeError> {
     let id = || entry.id.to_string();
     let address = entry.address.as_ref().ok_or_else(|| NodeError::NoAddress { id: id() })?;
     if !entry.enabled {

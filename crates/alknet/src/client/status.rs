@@ -32,7 +32,8 @@ pub fn describe(info: &Value) -> String {
     lines
 }
 
-fn duration(seconds: u64) -> String {
+/// A time in words.
+pub fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

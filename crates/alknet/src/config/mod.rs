@@ -18,6 +18,7 @@
 pub mod edit;
 mod error;
 mod hints;
+mod hub;
 mod peers;
 mod reader;
 mod reload;
@@ -31,12 +32,14 @@ use std::path::{Path, PathBuf};
 
 use alknet_call::CallLimits;
 use alknet_http::HttpConfig;
+use alknet_tty::TtyConfig;
 use toml::de::DeTable;
 
 pub use self::error::{ConfigError, ConfigErrors};
+pub use self::hub::{Hub, Reexport};
 pub use self::peers::PeerEntry;
 pub use self::sections::{CertificateFiles, Endpoint, Node, Section, VaultSource};
-pub use self::text::{Address, NodeName, PeerId};
+pub use self::text::{Address, NodeName, PeerId, Prefix};
 use crate::environment::Environment;
 use reader::Reader;
 
@@ -48,7 +51,7 @@ pub const MAX_FILE_LEN: usize = 1024 * 1024;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-const SECTIONS: [&str; 6] = ["node", "endpoint", "vault", "peers", "http", "call"];
+const SECTIONS: [&str; 8] = ["node", "endpoint", "vault", "peers", "http", "call", "tty", "hub"];
 
 /// A configuration without problems.
 #[derive(Debug, Clone)]
@@ -67,6 +70,10 @@ pub struct Config {
     pub http: Section<HttpConfig>,
     /// `[call]`.
     pub call: Section<CallLimits>,
+    /// `[tty]`.
+    pub tty: Section<TtyConfig>,
+    /// `[hub]`.
+    pub hub: Hub,
 }
 
 /// Reads and parses a file.
@@ -89,14 +96,17 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reader = Reader::new(file, text);
     let mut document = reader.document()?;
+    let peers = peers::read(&mut reader, &mut document);
     let config = Config {
         file: file.to_owned(),
         node: Node::read(&mut reader, &mut document),
         endpoint: Endpoint::read(&mut reader, &mut document),
         vault: VaultSource::read(&mut reader, &mut document),
-        peers: peers::read(&mut reader, &mut document),
         http: Section::read(&mut reader, &mut document, "http"),
         call: Section::read(&mut reader, &mut document, "call"),
+        tty: Section::read(&mut reader, &mut document, "tty"),
+        hub: Hub::read(&mut reader, &mut document, &peers),
+        peers,
     };
     refuse_the_rest(&mut reader, &document);
     reader.finish(config)
@@ -175,7 +185,15 @@ impl Config {
                 "no handler is enabled, so the node serves nothing: say enable = true in [http] or [call]".to_owned(),
             );
         }
+        if self.tty.enable && self.tty.settings.commands.is_empty() {
+            warnings.push(
+                "[tty] names no commands, so no terminal can be spawned: write commands = [\"/bin/bash\"]".to_owned(),
+            );
+        }
         for peer in &self.peers {
+            if peer.connect && peer.address.is_none() {
+                warnings.push(format!("peer \"{}\" has connect = true and no address, so it is not dialed", peer.id));
+            }
             if peer.enabled && peer.fingerprints.is_empty() && peer.tokens.is_empty() && peer.address.is_none() {
                 let id = &peer.id;
                 warnings.push(format!(

@@ -27,6 +27,8 @@ pub struct PeerEntry {
     pub resources: BTreeMap<String, Vec<String>>,
     /// Where this node dials it.
     pub address: Option<Address>,
+    /// Whether this node stays connected with it, so that it can call this node's operations from where no one can dial.
+    pub connect: bool,
     /// A disabled peer is nobody, and is not dialed.
     pub enabled: bool,
 }
@@ -59,6 +61,8 @@ struct PeerKeys {
     #[serde(default)]
     resources: BTreeMap<String, Vec<String>>,
     address: Option<Parsed<Address>>,
+    #[serde(default)]
+    connect: bool,
     #[serde(default = "yes")]
     enabled: bool,
 }
@@ -107,6 +111,7 @@ fn entry_in<'t>(
         scopes: keys.scopes.into_iter().map(|scope| scope.0).collect(),
         resources: keys.resources,
         address: keys.address.map(|address| address.0),
+        connect: keys.connect,
         enabled: keys.enabled,
     })
 }

@@ -106,6 +106,30 @@ impl FromStr for NodeName {
     }
 }
 
+/// What stands before the names of operations that come from elsewhere: one to six words as those of operations, with a
+/// slash between them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Prefix(String);
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Eight words is the most that a name has, and what is exported has two at least.
+        let is_prefix = alknet_call::OperationName::from_static("a/b").prefixed(text).is_ok();
+        match is_prefix {
+            true => Ok(Self(text.to_owned())),
+            false => Err(format!("\"{}\" is no prefix: write a word in lower case, as in \"a\"", text.escape_debug())),
+        }
+    }
+}
+
 /// A peer's id: 1 to 64 letters, digits and `.`, `_`, `@`, `-`, the first a letter or a digit.
 ///
 /// An id stands in log lines, tables and paths of operations, so it needs no quoting anywhere.

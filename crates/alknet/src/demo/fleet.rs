@@ -16,11 +16,18 @@ use crate::init::{self, KeepSeed, Plan};
 /// Far more than a node needs to start or stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What the worker has, and the hub offers of it.
+const TERMINALS: &str = "\n[tty]\nenable = true\ncommands = [\"/bin/sh\"]\n";
+const REEXPORT: &str = "\n[[hub.reexport]]\npeer = \"worker\"\noperations = [\"tty/*\"]\nprefix = \"worker\"\n\
+    required_scopes = [\"tty:use\"]\n";
+
 /// The nodes.
 pub(super) struct Fleet {
     pub(super) hub: Node,
     pub(super) worker: Node,
     pub(super) laptop: Node,
+    /// Another user of the hub's, who may do what the laptop may. It serves nothing, so it does not run.
+    pub(super) phone: Node,
     /// A node like the others, which nobody knows.
     pub(super) stranger: Node,
     /// A token that the hub takes for the laptop.
@@ -44,15 +51,18 @@ impl Fleet {
             hub: make("hub")?,
             worker: make("worker")?,
             laptop: make("laptop")?,
+            phone: make("phone")?,
             stranger: make("stranger")?,
             token,
         };
-        let (hub, worker, laptop) = (&fleet.hub, &fleet.worker, &fleet.laptop);
-        let token = format!("token_sha256 = \"{}\"\nscopes = [\"node:admin\"]\n", fleet.token.hash());
-        hub.configure(&[(worker, true, ""), (laptop, false, &token)])?;
-        worker.configure(&[(hub, true, "")])?;
-        laptop.configure(&[(hub, true, "")])?;
-        fleet.stranger.configure(&[])?;
+        let (hub, worker, laptop, phone) = (&fleet.hub, &fleet.worker, &fleet.laptop, &fleet.phone);
+        let token = format!("token_sha256 = \"{}\"\nscopes = [\"node:admin\", \"tty:use\"]\n", fleet.token.hash());
+        let peers = [(worker, true, ""), (laptop, false, &*token), (phone, false, "scopes = [\"tty:use\"]\n")];
+        hub.configure(&peers, REEXPORT)?;
+        worker.configure(&[(hub, true, "scopes = [\"tty:*\"]\n")], TERMINALS)?;
+        laptop.configure(&[(hub, true, "")], "")?;
+        phone.configure(&[(hub, true, "")], "")?;
+        fleet.stranger.configure(&[], "")?;
         for node in [&mut fleet.hub, &mut fleet.worker, &mut fleet.laptop] {
             node.start()?;
         }
@@ -92,8 +102,9 @@ impl Node {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Writes the configuration: who the peers are, whether this node dials them, and what else stands in their entries.
-    fn configure(&self, peers: &[(&Node, bool, &str)]) -> anyhow::Result<()> {
+    /// Writes the configuration: who the peers are, whether this node dials them, what else stands in their entries, and
+    /// further sections.
+    fn configure(&self, peers: &[(&Node, bool, &str)], sections: &str) -> anyhow::Result<()> {
         let mut text = format!(
             "[node]\nname = \"{}\"\nstate_dir = \"{}\"\n\n[endpoint]\nlisten = [\"{}\"]\ndrain_timeout_seconds = 2\n\n\
              [call]\nenable = true\n\n[http]\nenable = true\n",
@@ -108,6 +119,7 @@ impl Node {
             }
             text += more;
         }
+        text += sections;
         std::fs::write(self.config(), text).with_context(|| format!("cannot write {}", self.config().display()))
     }
 

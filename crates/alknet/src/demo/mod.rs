@@ -25,6 +25,7 @@ pub(crate) fn run(color: bool) -> anyhow::Result<()> {
     fleet.introduce(&show);
     scenes::dispatch(&fleet, &show)?;
     scenes::calls(&fleet, &show)?;
+    scenes::terminals(&fleet, &show)?;
     scenes::strangers(&fleet, &show)?;
     scenes::revocation(&mut fleet, &show)?;
     fleet.stop()?;

@@ -1,6 +1,6 @@
 //! What the demo shows. A scene is a list of commands with what has to come of each.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
@@ -19,7 +19,8 @@ enum Expect<'a> {
 
 use Expect::{Failure, Success};
 
-fn step(show: &Show, node: &Node, arguments: &[&str], input: &str, expect: Expect<'_>) -> anyhow::Result<()> {
+/// Runs a command, and gives what it said.
+fn step(show: &Show, node: &Node, arguments: &[&str], input: &str, expect: Expect<'_>) -> anyhow::Result<String> {
     let command = format!("alknet {}", arguments.iter().map(|a| shorten(a)).collect::<Vec<_>>().join(" "));
     let shown = match input.lines().next() {
         Some(first) => format!("echo \"{}…\" | {command}", shorten(first)),
@@ -38,7 +39,7 @@ fn step(show: &Show, node: &Node, arguments: &[&str], input: &str, expect: Expec
         let end = if success { "succeed" } else { "fail" };
         bail!("`{command}` had to {end} and to say \"{words}\"; it ended with {}", output.status);
     }
-    Ok(())
+    Ok(text.into_owned())
 }
 
 /// Fingerprints are long; what matters of them here is that they differ.
@@ -48,7 +49,7 @@ fn shorten(argument: &str) -> String {
         .map(|(before, rest)| (before, rest.split_at_checked(8), rest.split_at_checked(64)))
     {
         Some((before, Some((head, _)), Some((_, tail)))) => format!("{before}ed25519:{head}…{tail}"),
-        _ if argument.starts_with('{') => format!("'{argument}'"),
+        _ if argument.starts_with('{') || argument.contains(' ') => format!("'{argument}'"),
         _ => argument.to_owned(),
     }
 }
@@ -74,7 +75,7 @@ pub(super) fn calls(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
     let token = fleet.token.reveal();
     let hub = format!("{}@{}", fleet.hub.fingerprint, fleet.hub.address());
     let connect = ["connect", &hub, "http/1.1", "--transport", "tcp"];
-    step(show, &fleet.stranger, &connect, &post_info(token), Success("\"id\":\"laptop\""))
+    step(show, &fleet.stranger, &connect, &post_info(token), Success("\"id\":\"laptop\"")).map(drop)
 }
 
 fn post_info(token: &str) -> String {
@@ -82,6 +83,50 @@ fn post_info(token: &str) -> String {
         "POST /node/info HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\
          Connection: close\r\n\r\n"
     )
+}
+
+pub(super) fn terminals(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("A terminal on the worker, through the hub: it belongs to who spawned it, and to nobody else");
+    let (laptop, phone) = (&fleet.laptop, &fleet.phone);
+    await_exports(laptop)?;
+    let spawn = ["tty", "spawn", "hub/worker", "--detach", "--", "-c", "echo the laptop was here; exec sleep 600"];
+    let id = step(show, laptop, &spawn, "", Success("t-"))?;
+    let id = id.split_whitespace().find(|word| word.starts_with("t-")).context("no terminal was named")?;
+    step(show, laptop, &["tty", "list", "hub/worker"], "", Success(id))?;
+    show.say("");
+    show.say("The phone has the same scopes. To it, that terminal is not there:");
+    let listed = step(show, phone, &["tty", "list", "hub/worker"], "", Success(""))?;
+    if listed.contains(id) {
+        bail!("the phone sees the laptop's terminal");
+    }
+    let touch = format!("{{\"id\":\"{id}\"}}");
+    let never = "{\"id\":\"t-aaaaaaaaaaaaaaaa\"}";
+    let real = step(show, phone, &["call", "hub", "/worker/tty/kill", &touch], "", Failure("FORBIDDEN"))?;
+    let invented = step(show, phone, &["call", "hub", "/worker/tty/kill", never], "", Failure("FORBIDDEN"))?;
+    if real != invented {
+        bail!("the phone can tell a terminal that is there from one that never was");
+    }
+    show.say("");
+    show.say("At the worker the hub owns it, and says for whom:");
+    let claim = "\"claim\":{\"id\":\"laptop\"}";
+    step(show, &fleet.hub, &["call", "worker", "/resources/list", "--json"], "", Success(claim))?;
+    step(show, laptop, &["tty", "kill", "hub/worker", id], "", Success(""))?;
+    step(show, &fleet.hub, &["call", "worker", "/resources/list", "--json"], "", Success("\"resources\":[]")).map(drop)
+}
+
+/// The hub and the worker find each other while the demo goes on; by now they have, or nearly.
+fn await_exports(laptop: &Node) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let listed = laptop.run(&["services", "hub"], "")?;
+        if String::from_utf8_lossy(&listed.stdout).contains("/worker/tty/spawn") {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the hub does not offer the worker's terminals");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 pub(super) fn strangers(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
@@ -95,7 +140,7 @@ pub(super) fn strangers(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
     show.say("");
     show.say("And a node that is not the one it should be:");
     let impostor = format!("{}@{}", fleet.worker.fingerprint, fleet.hub.address());
-    step(show, stranger, &["status", &impostor], "", Failure("another node than expected"))
+    step(show, stranger, &["status", &impostor], "", Failure("another node than expected")).map(drop)
 }
 
 pub(super) fn revocation(fleet: &mut Fleet, show: &Show) -> anyhow::Result<()> {
@@ -113,7 +158,7 @@ pub(super) fn revocation(fleet: &mut Fleet, show: &Show) -> anyhow::Result<()> {
     show.say("");
     show.say(&format!("The laptop's connection ended {} ms after the command began.", removed.elapsed().as_millis()));
     step(show, &fleet.laptop, &["status", "hub"], "", Failure("UNAUTHENTICATED"))?;
-    step(show, &fleet.worker, &["status", "hub"], "", Success("you are      worker"))
+    step(show, &fleet.worker, &["status", "hub"], "", Success("you are      worker")).map(drop)
 }
 
 /// A call of services/list as it stands on the wire: the length in four bytes, then JSON.

@@ -1,21 +1,24 @@
 //! Puts a node together: the one place where configuration, vault and handlers meet.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use alknet_call::builtin::{self, BuiltinSources, NodeFacts};
 use alknet_call::{
-    Access, CallError, CallHandler, ErrorCode, OperationContext, OperationName, OperationSpec, Registry,
+    Access, CallError, CallHandler, ErrorCode, OperationContext, OperationName, OperationSpec, Peers, Registry,
 };
 use alknet_core::{
     BindError, CertificateError, CertificateFiles, Certificates, Endpoint, EndpointConfig, Fingerprint,
-    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, NodeKey, Peer, PeerConflict, ProtocolHandler, Scope,
+    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, MemoryOwnership, NodeKey, OwnershipStore, Peer,
+    PeerConflict, ProtocolHandler, Scope,
 };
 use alknet_http::HttpHandler;
 use tokio::sync::Mutex;
 
+use super::fleet::Fleet;
 use super::reload::{ReloadError, ReloadReport};
+use super::terminals::TerminalService;
 use crate::config::{Config, PeerId};
 use crate::environment::Environment;
 use crate::secrets::SecretFiles;
@@ -31,6 +34,9 @@ pub struct Node {
     pub(super) certificates: Arc<Certificates>,
     pub(super) identities: Arc<MemoryIdentities>,
     pub(super) operations: Arc<Registry>,
+    pub(super) peers: Arc<Peers>,
+    pub(super) fleet: Arc<std::sync::Mutex<Fleet>>,
+    pub(super) terminals: TerminalService,
     handlers: Arc<HandlerRegistry>,
     endpoint: Endpoint,
     name: String,
@@ -47,13 +53,18 @@ impl Node {
         let fingerprint = key.fingerprint();
         let identities = Arc::new(MemoryIdentities::new(peers(&config, fingerprint))?);
         let certificates = Arc::new(Certificates::load(certificate_files(&config, &environment))?);
-        let operations = Arc::new(Registry::new());
+        let ownership: Arc<dyn OwnershipStore> = Arc::new(MemoryOwnership::default());
+        let operations = Arc::new(Registry::new().with_ownership(ownership.clone()));
+        let peers = Peers::new();
+        let terminals = TerminalService::new(&config.tty, &operations, &ownership, &identities)?;
         let handlers = Arc::new(HandlerRegistry::new());
-        for (handler, enabled) in configured_handlers(&config, &operations) {
+        let call = call_handler(&config, &operations, &peers);
+        for (handler, enabled) in configured_handlers(&config, &operations, &call, &terminals) {
             if enabled {
                 handlers.add(handler)?;
             }
         }
+        let fleet = Fleet::new(key.clone(), identities.clone(), operations.clone(), ownership, peers.clone());
         let mut endpoint =
             EndpointConfig::new(config.endpoint.listen.clone(), key, handlers.clone(), identities.clone());
         endpoint.limits = config.endpoint.limits.clone();
@@ -67,10 +78,14 @@ impl Node {
             certificates,
             identities,
             operations,
+            peers,
+            fleet: Arc::new(std::sync::Mutex::new(fleet)),
+            terminals,
             handlers,
             fingerprint,
         });
         node.register_operations()?;
+        node.fleet().apply(&node.started_with, &call);
         Ok(node)
     }
 
@@ -86,7 +101,9 @@ impl Node {
             started,
             connections: status.connections(),
         };
-        builtin::register(&self.operations, BuiltinSources { facts, peers: Vec::new })?;
+        let fleet = self.fleet.clone();
+        let peers = move || fleet.lock().unwrap_or_else(PoisonError::into_inner).statuses();
+        builtin::register(&self.operations, BuiltinSources { facts, peers })?;
         // The registry belongs to the node, so a strong reference would keep both for ever.
         let node = Arc::downgrade(self);
         let spec = OperationSpec::new(OperationName::from_static("config/reload"))
@@ -123,7 +140,15 @@ impl Node {
 
     /// Stops accepting, lets the handlers finish, and closes what is left after `drain`. Says whether all had finished.
     pub async fn shutdown(&self, drain: Duration) -> bool {
-        self.endpoint.shutdown(drain).await
+        let farewell = self.fleet().leave();
+        let drained = self.endpoint.shutdown(drain).await;
+        farewell.await;
+        self.terminals.shutdown().await;
+        drained
+    }
+
+    pub(super) fn fleet(&self) -> std::sync::MutexGuard<'_, Fleet> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,15 +171,23 @@ fn own_key(config: &Config, environment: &Environment) -> Result<NodeKey, StartE
     Ok(vault::node_key(&opened.vault)?)
 }
 
+/// What serves calls, on connections that come and on those that the node dials itself.
+pub(super) fn call_handler(config: &Config, operations: &Arc<Registry>, peers: &Arc<Peers>) -> Arc<CallHandler> {
+    Arc::new(CallHandler::new(operations.clone(), config.call.settings.clone()).with_watcher(peers.clone()))
+}
+
 /// Every handler that this binary has, and whether the configuration wants it. The order is the order of preference when
 /// a client offers several ALPNs.
 pub(super) fn configured_handlers(
     config: &Config,
     operations: &Arc<Registry>,
-) -> Vec<(Arc<dyn ProtocolHandler>, bool)> {
-    vec![
-        (Arc::new(CallHandler::new(operations.clone(), config.call.settings.clone())), config.call.enable),
+    call: &Arc<CallHandler>,
+    terminals: &TerminalService,
+) -> [(Arc<dyn ProtocolHandler>, bool); 3] {
+    [
+        (call.clone(), config.call.enable),
         (Arc::new(HttpHandler::new(operations.clone(), config.http.settings.clone())), config.http.enable),
+        (terminals.handler(), config.tty.enable),
     ]
 }
 
@@ -162,7 +195,7 @@ pub(super) fn configured_handlers(
 pub(super) fn peers(config: &Config, own: Fingerprint) -> Vec<Peer> {
     let mut peers = config.peers();
     if !peers.iter().any(|peer| peer.fingerprints.contains(&own)) {
-        let scopes = vec![Scope::node_admin()];
+        let scopes = vec![Scope::node_admin(), Scope::metrics_read()];
         let identity = Arc::new(Identity { id: PeerId::OWN.into(), scopes, resources: Default::default() });
         peers.push(Peer { identity, fingerprints: vec![own], tokens: Vec::new(), enabled: true });
     }

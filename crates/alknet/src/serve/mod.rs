@@ -1,8 +1,10 @@
 //! `alknet serve`: from the configuration to a node that runs, and from a signal to its end.
 
 mod assembly;
+mod fleet;
 mod notify;
 mod reload;
+mod terminals;
 mod watch;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use alknet_core::{CertificateError, PeerConflict};
 use serde_json::{Value, json};
 
 use super::Node;
-use super::assembly::{certificate_files, configured_handlers, peers};
+use super::assembly::{call_handler, certificate_files, configured_handlers, peers};
 use crate::config::{self, Config, ConfigErrors};
 
 /// What a reload did.
@@ -79,8 +79,11 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
 
 /// A handler whose section has not changed is left alone.
 fn apply_handlers(node: &Node, old: &Config, new: &Config) {
-    let changed = [old.call != new.call, old.http != new.http];
-    for ((handler, enabled), changed) in configured_handlers(new, &node.operations).into_iter().zip(changed) {
+    let call = call_handler(new, &node.operations, &node.peers);
+    node.terminals.apply(&new.tty);
+    let changed = [old.call != new.call, old.http != new.http, old.tty.enable != new.tty.enable];
+    let handlers = configured_handlers(new, &node.operations, &call, &node.terminals);
+    for ((handler, enabled), changed) in handlers.into_iter().zip(changed) {
         let result = match (changed, enabled) {
             (false, _) => Ok(()),
             (true, true) => node.handlers().replace(handler),
@@ -95,4 +98,5 @@ fn apply_handlers(node: &Node, old: &Config, new: &Config) {
             tracing::error!("a handler could not be changed: {error}");
         }
     }
+    node.fleet().apply(new, &call);
 }

@@ -45,6 +45,7 @@ fn peer(name: &str) -> PeerEntry {
         scopes: vec!["tty:*".parse().unwrap()],
         resources: [("repo".to_owned(), vec!["site".to_owned()])].into(),
         address: Some("carol.example:443".parse().unwrap()),
+        connect: false,
         enabled: true,
     }
 }

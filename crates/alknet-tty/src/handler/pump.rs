@@ -44,7 +44,7 @@ pub(super) async fn pump(
         end = show(&mut attachment, send) => end,
         end = take(&handler, &id, writable, typed, recv) => end,
         () = is_over(&revoked) => End::Cut(ENDED),
-
+        () = permit.withdrawn(&handler, &revoked) => End::Cut(CloseCode::REVOKED),
         () = connection.draining() => End::Cut(CloseCode::SHUTTING_DOWN),
     }
 }

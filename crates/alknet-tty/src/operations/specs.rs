@@ -98,7 +98,8 @@ pub(crate) fn signal() -> OperationSpec {
 
 pub(crate) fn kill() -> OperationSpec {
     let description = "Ends a terminal with everything in it; answers when it is gone";
-    on_one("tty/kill", "tty:write", "kill", description, with_id(json!({}), &[]), nothing())
+    // What a hub does to what is left of a caller who was removed.
+    on_one("tty/kill", "tty:write", "end", description, with_id(json!({}), &[]), nothing())
 }
 
 pub(crate) fn list() -> OperationSpec {

@@ -65,7 +65,7 @@ pub use client::{CallClient, CallOptions, ClientError, Subscription};
 pub use composition::DetachedCall;
 pub use context::{CallerInfo, OperationContext};
 pub use error::{CallError, ErrorCode};
-pub use hub::{Export, Hub, InvalidExport};
+pub use hub::{Export, Hub, InvalidExport, end_orphans};
 pub use limits::CallLimits;
 pub use peers::{Backoff, Connected, FromCall, PeerGuard, PeerRef, Peers, ReconnectingClient};
 #[doc(hidden)]

@@ -45,6 +45,8 @@ struct Entries {
     there: HashMap<Key, Option<OwnershipRecord>>,
     /// What has ended last.
     ended: VecDeque<Key>,
+    /// No snapshot has come yet over this connection.
+    is_new: bool,
     /// That there is too much was said in the log.
     is_full: bool,
 }
@@ -88,8 +90,7 @@ impl Books {
     pub(super) fn follow(&self, kinds: HashSet<Arc<str>>) {
         let mut entries = self.entries();
         entries.kinds = kinds;
-        // The peer may have been restarted, and ids are unique only as long as it runs.
-        entries.ended.clear();
+        entries.is_new = true;
         entries.is_full = false;
     }
 
@@ -130,6 +131,7 @@ impl Books {
         for key in gone {
             self.revoke(&key).await;
         }
+        self.entries().begin();
         for resource in resources {
             self.record(resource).await;
         }
@@ -232,6 +234,13 @@ impl Books {
 }
 
 impl Entries {
+    /// The peer may have been restarted since it told of an end, and an id is unique only as long as it runs.
+    fn begin(&mut self) {
+        if std::mem::take(&mut self.is_new) {
+            self.ended.clear();
+        }
+    }
+
     fn knows(&self, key: &Key) -> bool {
         self.there.contains_key(key) || self.ended.contains(key)
     }

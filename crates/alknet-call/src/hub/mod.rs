@@ -13,6 +13,7 @@ mod books;
 mod export;
 mod keeper;
 mod mount;
+mod orphans;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use crate::peers::Peers;
 use crate::{OperationPattern, Registry};
 use mount::Mount;
+pub use orphans::end_orphans;
 
 /// What a hub exports of one peer. A peer can have several, with other scopes or another prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -92,7 +92,7 @@ async fn what_was_spawned_is_the_callers_as_soon_as_it_is_answered() {
     let _events = alice.watch("a", "t-7").await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_spawns_at_once_each_find_their_owner() {
     let World { hub, .. } = world().await;
     let spawns = (0..100).map(|n| {
@@ -137,10 +137,7 @@ async fn the_spoke_sees_the_hub_as_the_owner_and_the_user_as_its_claim() {
     let forged = CallOptions::new().forwarded_for(json!({ "id": "alice" }));
     alice.spawn("a").await;
     bob.0.call_with("a/thing/spawn", &(), forged).await.unwrap();
-    let claims = [
-        ("t-1".to_owned(), json!({ "id": "alice" })),
-        ("t-2".to_owned(), json!({ "id": "bob", "forwarded_for": { "id": "alice" } })),
-    ];
+    let claims = [("t-1".to_owned(), json!({ "id": "alice" })), ("t-2".to_owned(), json!({ "id": "bob" }))];
     assert_eq!(spoke.owned_by("hub"), claims);
     assert!(spoke.owned_by("alice").is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alknet_core::BoxFuture;
+use alknet_core::{BoxFuture, Scope};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
@@ -133,10 +133,13 @@ impl SubscriptionHandler for Forward {
 /// How long what is said of the end user may be, in bytes of JSON. Each hub on the way adds a level.
 pub(crate) const MAX_FORWARDED_FOR: usize = 2048;
 
-/// Says for whom the call is made: whoever calls here, and for whom it says that it calls in turn.
+/// Says for whom the call is made: whoever calls here; and for whom that one calls in turn, if it may speak for others.
+/// What anybody else claims stays here, so that no log further on names who had nothing to do with it.
 fn options(context: &OperationContext) -> Result<CallOptions, CallError> {
-    let id = context.identity.as_ref().map(|identity| &*identity.id);
-    let whom = match &context.forwarded_for {
+    let identity = context.identity.as_ref();
+    let id = identity.map(|identity| &*identity.id);
+    let speaks_for_others = identity.is_some_and(|identity| identity.has_scope(&Scope::call_forward()));
+    let whom = match context.forwarded_for.as_ref().filter(|_| speaks_for_others) {
         Some(further) => json!({ "id": id, "forwarded_for": further }),
         None => json!({ "id": id }),
     };

@@ -31,6 +31,12 @@ impl Scope {
         Self::of("metrics", "read")
     }
 
+    /// `call:forward`, the scope of a peer that speaks for others, as a hub does: for whom it says that it calls goes on to
+    /// further nodes.
+    pub fn call_forward() -> Self {
+        Self::of("call", "forward")
+    }
+
     fn of(service: &'static str, action: &'static str) -> Self {
         Self { text: format!("{service}:{action}").into(), colon: service.len() }
     }
@@ -105,6 +111,7 @@ mod tests {
     fn the_operators_scopes_are_scopes() {
         assert_eq!(scope("node:admin"), Scope::node_admin());
         assert_eq!(scope("metrics:read"), Scope::metrics_read());
+        assert_eq!(scope("call:forward"), Scope::call_forward());
     }
 
     #[test]

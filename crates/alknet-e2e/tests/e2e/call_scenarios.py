@@ -401,13 +401,15 @@ async def giving_up_goes_all_the_way_round(place):
     operations = {"/python/hang": hang, "/python/drip": drip}
     async with place.connect(operations=operations) as node:
         for operation, subscribe in [("/python/hang", False), ("/python/drip", True)]:
-            call = await node.start("/test/ask", {"operation": operation, "input": None, "subscribe": subscribe})
+            ask = {"operation": operation, "input": None, "subscribe": subscribe}
+            call = await node.start("/test/ask", ask)
             await began.get()
             error = await call.abort()
             assert error.code == "ABORTED", error
             await ended.get()
-            ask = {"operation": operation, "input": None, "subscribe": subscribe}
-            await fails("TIMEOUT", node.call("/test/ask", ask, timeout_ms=300))
+            # Long enough for it to begin, on any machine.
+            await fails("TIMEOUT", node.call("/test/ask", ask, timeout_ms=1500))
+            await began.get()
             await ended.get()
         # The node itself has given up what Python has not answered, and takes no harm from an answer that comes late.
         assert await node.call("/test/echo", 1) == 1
@@ -415,17 +417,16 @@ async def giving_up_goes_all_the_way_round(place):
 
 
 async def what_a_connection_ran_ends_with_it(place):
-    async with place.connect() as node:
-        calls = [await node.start("/test/hang") for _ in range(10)]
-        ticks = await node.subscribe("/test/ticks", {"size": 10})
-        await anext(ticks)
-        await until("everything runs", lambda: holds(node, 11))
-        if not place.is_quic:
-            node.process.kill()
-    assert calls
-    async with place.connect() as node:
-        await until("everything is dropped", lambda: holds(node, 0))
-        assert await running(node, "subscription") == 0
+    async with place.connect() as observer:
+        async with place.connect() as node:
+            calls = [await node.start("/test/hang") for _ in range(10)]
+            # Nobody takes the events, so the stream is not read any more.
+            calls.append(await node.subscribe("/test/ticks", {"size": 10}))
+            await until("everything runs", lambda: holds(observer, 11))
+            if not place.is_quic:
+                node.process.kill()
+        await until("everything is dropped", lambda: holds(observer, 0))
+        assert await running(observer, "subscription") == 0
 
 
 async def a_reader_that_rests_holds_the_producer_back(place):

@@ -142,7 +142,7 @@ fn register_gates(registry: &Registry) -> anyhow::Result<()> {
         }
     })?;
     registry.register(open, move |_: OperationContext, input: Value| {
-        opened.send_modify(|open| drop(input.as_str().map(|key| open.insert(key.to_owned()))));
+        opened.send_modify(|open| open.extend(input.as_str().map(ToOwned::to_owned)));
         async { Ok(Value::Null) }
     })?;
     Ok(())

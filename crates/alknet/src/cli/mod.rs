@@ -2,6 +2,7 @@
 
 mod apply;
 mod call;
+mod call_events;
 mod check_config;
 mod connect;
 mod demo;

@@ -49,7 +49,7 @@ fn shorten(argument: &str) -> String {
         .map(|(before, rest)| (before, rest.split_at_checked(8), rest.split_at_checked(64)))
     {
         Some((before, Some((head, _)), Some((_, tail)))) => format!("{before}ed25519:{head}…{tail}"),
-        _ if argument.starts_with('{') || argument.contains(' ') => format!("'{argument}'"),
+        _ if argument.starts_with('{') || argument.starts_with("echo ") => format!("'{argument}'"),
         _ => argument.to_owned(),
     }
 }

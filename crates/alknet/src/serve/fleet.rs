@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alknet_call::builtin::PeerStatus;
-use alknet_call::{Backoff, CallHandler, Connected, Hub, Peers, ReconnectingClient, Registry};
+use alknet_call::{Backoff, CallHandler, Connected, Hub, Peers, ReconnectingClient, Registry, end_orphans};
 use alknet_core::{
     Alpn, AuthContext, DialError, Dialer, Fingerprint, IdentityProvider, NodeKey, OwnershipStore, ProtocolHandler as _,
     TransportChoice,
@@ -27,6 +27,7 @@ pub(super) struct Fleet {
     ownership: Arc<dyn OwnershipStore>,
     kept: BTreeMap<Arc<str>, Kept>,
     hub: Option<(Vec<Reexport>, Hub)>,
+    _orphans: AbortOnDropHandle<()>,
 }
 
 /// A peer that the node stays connected with.
@@ -46,7 +47,9 @@ impl Fleet {
         peers: Arc<Peers>,
     ) -> Self {
         let dialer = Arc::new(Dialer::new(Some(key)).watchful());
-        Self { peers, dialer, identities, registry, ownership, kept: BTreeMap::new(), hub: None }
+        let orphans = tokio::spawn(end_orphans(Arc::downgrade(&registry), identities.clone()));
+        let orphans = AbortOnDropHandle::new(orphans);
+        Self { peers, dialer, identities, registry, ownership, kept: BTreeMap::new(), hub: None, _orphans: orphans }
     }
 
     /// Connects, disconnects and exports as the configuration has it now. What has not changed is left alone.

@@ -1,8 +1,8 @@
 //! What is exported, under which prefix and to whom.
 
 use super::*;
-use crate::Access;
 use crate::testkit::{context, identity, next, spec};
+use crate::{Access, OperationContext, OperationSpec};
 
 #[tokio::test]
 async fn two_spokes_with_equal_ids_do_not_mix() {
@@ -59,7 +59,7 @@ async fn a_hub_behind_a_hub_keeps_the_users_apart_too() {
     let inner = middle.join(&spoke).await;
     let mut outer = HubNode::exporting(vec![export("m")]);
     let join = |outer: &HubNode| {
-        let caller = auth_of("hub", &["thing:use"]);
+        let caller = auth_of("hub", &["thing:use", "call:forward"]);
         Wire::new((&middle.handler, auth_of("worker-m", &[])), (&outer.handler, caller))
     };
     let _wire = join(&outer);
@@ -105,6 +105,35 @@ async fn what_cannot_be_exported_takes_nothing_else_away() {
     let hub = HubNode::exporting(vec![export("A"), export("a"), export("a/b")]);
     let _wire = hub.join(&spoke).await;
     assert_eq!(hub.user("alice").spawn("a").await, "t-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_are_taken_are_exported_as_soon_as_they_are_free() {
+    let (spoke, hub) = (Spoke::new(), HubNode::new());
+    hub.registry.register(spec("a/plain/echo", Access::Public), async |_, _| Ok(json!("own"))).unwrap();
+    let _wire = hub.dialed_by(&spoke.handler, "worker-a");
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let alice = hub.user("alice");
+    assert_eq!(alice.call("a/plain/echo", json!(1)).await.unwrap(), "own");
+    assert_eq!(code(&alice.uses("a", "t-1").await), Some(ErrorCode::Unavailable), "all or none");
+    hub.registry.remove("a/plain/echo").unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(1), hub.has("a/thing/use")).await.unwrap();
+    assert_eq!(alice.call("a/plain/echo", json!(1)).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_cannot_be_exported_yet_is_asked_again() {
+    let (spoke, hub) = (Spoke::new(), HubNode::new());
+    let hidden = spoke.registry.remove("services/schema").unwrap();
+    let _wire = hub.dialed_by(&spoke.handler, "worker-a");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let alice = hub.user("alice");
+    assert_eq!(code(&alice.call("a/plain/echo", json!(1)).await), Some(ErrorCode::Unavailable));
+    let echo = spoke.registry.spec("plain/echo").unwrap().to_json();
+    let describe = move |_: OperationContext, _: Value| std::future::ready(Ok(json!({ "operations": [echo] })));
+    spoke.registry.register(OperationSpec::clone(&hidden), describe).unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), hub.has("a/plain/echo")).await.unwrap();
+    assert_eq!(alice.call("a/plain/echo", json!(1)).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn while_the_spoke_is_away_records_stay_and_calls_are_unavailable() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_ever_finds_that_there_is_nothing() {
     let World { hub, spoke, alice, wire, .. } = world().await;
     let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));

@@ -179,7 +179,10 @@ async fn the_peer_sees_this_node_as_the_caller_and_the_end_user_beside_it() {
     let seen = nodes.call("t/seen", json!([1]), alice()).await.unwrap();
     let expected = json!({ "identity": "near", "forwarded_for": { "id": "alice" }, "seconds": 30, "input": [1] });
     assert_eq!(seen, expected);
-    let mut nested = alice();
+    let mut claiming = alice();
+    claiming.forwarded_for = Some(json!({ "id": "carol" }));
+    assert_eq!(nodes.call("t/seen", json!([1]), claiming).await.unwrap(), expected, "she may not speak for others");
+    let mut nested = context(Some(identity("alice", &["call:forward"])));
     nested.forwarded_for = Some(json!({ "id": "carol", "forwarded_for": { "id": "dave" } }));
     let whom = json!({ "id": "alice", "forwarded_for": { "id": "carol", "forwarded_for": { "id": "dave" } } });
     assert_eq!(nodes.call("t/seen", json!(1), nested.clone()).await.unwrap()["forwarded_for"], whom);
@@ -202,7 +205,7 @@ async fn a_stranger_is_forwarded_as_nobody() {
 #[tokio::test]
 async fn what_is_said_of_the_end_user_has_a_limit() {
     let nodes = nodes().await;
-    let mut long = alice();
+    let mut long = context(Some(identity("alice", &["call:forward"])));
     long.forwarded_for = Some(json!("x".repeat(2048)));
     let error = nodes.call("t/seen", Value::Null, long.clone()).await.unwrap_err();
     assert_eq!((error.code, &*error.message), (ErrorCode::InvalidInput, "forwarded_for has more than 2048 bytes"));

@@ -79,8 +79,9 @@ impl Host for Local {
         if let Some(raw) = &self.raw {
             let _ = raw.pause();
         }
-        // What continues this process sends it a signal, and with that the mode comes back.
+        // Stops here until this process is continued. Where nobody could do that, the system does not stop it.
         let _ = kill_process(getpid(), Os::TSTP);
+        self.resume();
     }
 }
 

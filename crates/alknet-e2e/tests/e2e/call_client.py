@@ -189,6 +189,7 @@ class Connection:
         self._running = {}
         self._tasks = set()
         self._streams = []
+        self._closed = False
 
     async def open(self):
         """A new stream, where the transport can have several."""
@@ -240,7 +241,8 @@ class Connection:
         return task
 
     async def close(self):
-        """Stops everything that runs here."""
+        """Stops everything that runs here. Whoever owns the streams ends them."""
+        self._closed = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -293,6 +295,8 @@ class Connection:
         except TimeoutError:
             await answer("call.error", CallError("TIMEOUT", "it took longer than it may", True).payload())
         except asyncio.CancelledError:
+            if self._closed:
+                raise
             await answer("call.error", CallError("ABORTED", "the caller has aborted the call").payload())
         except Exception:
             await answer("call.error", CallError("INTERNAL", "internal error").payload())
@@ -314,24 +318,23 @@ class Connection:
 
 @contextlib.asynccontextmanager
 async def over_command(*command, **options):
-    """A connection over the one stream that is a program's standard input and output. It ends in order unless an exception
-    ends it; connection.process is the program."""
+    """A connection over the one stream that is a program's standard input and output. connection.process is the program,
+    which is ended if it does not end before."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
     connection = Connection(**options)
     connection.process = process
-    stream = connection.attach(process.stdout, process.stdin)
+    connection.attach(process.stdout, process.stdin)
     try:
         yield connection
-        with contextlib.suppress(ConnectionError):
-            stream.end()
-        await stream.ended.wait()
-        await process.wait()
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
         await connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        # asyncio sees the end of a process only when its output has been read.
+        while await process.stdout.read(64 * 1024):
+            pass
+        await process.wait()
 
 
 @contextlib.asynccontextmanager

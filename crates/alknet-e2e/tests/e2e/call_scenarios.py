@@ -161,8 +161,8 @@ async def answers_come_after_the_end_of_the_requests(place):
         for call in calls:
             assert (await call.result())["name"]
         await calls[0].stream.ended.wait()
-    if not place.is_quic:
-        assert node.process.returncode == 0, node.process.returncode
+        if not place.is_quic:
+            assert await node.process.wait() == 0, node.process.returncode
 
 
 async def a_killed_subscriber_leaves_nothing(place):
@@ -435,9 +435,15 @@ async def a_reader_that_rests_holds_the_producer_back(place):
     async with place.connect() as node, place.connect() as observer:
         ticks = await node.subscribe("/test/ticks", {"size": size})
         assert (await anext(ticks))["n"] == 0
-        # Without anything to hold it back it would make thousands of events in this time.
-        for n in range(300):
-            assert await observer.call("/test/echo", n) == n
+
+        async def rests():
+            before = await observer.call("/test/produced")
+            # In this time it would make hundreds of events.
+            for n in range(200):
+                assert await observer.call("/test/echo", n) == n
+            return await observer.call("/test/produced") == before
+
+        await until("the producer rests", rests)
         produced = await observer.call("/test/produced")
         assert 1 <= produced <= most // size, produced
         # What waits is not lost, and it goes on.

@@ -14,6 +14,7 @@ mod needs;
 mod node;
 mod openssl;
 mod own_client;
+mod scenarios;
 mod service;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         call_client::tests(),
         own_client::tests(),
         namespaces::tests(),
+        scenarios::tests(),
         service::tests(),
         bad_input::tests(),
         vec![Test::new("every_stock_client_on_one_port", &[Need::Curl, Need::OpenSsl, Need::Aioquic], one_port)],

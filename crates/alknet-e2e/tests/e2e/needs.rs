@@ -11,6 +11,8 @@ pub(crate) enum Need {
     /// With its standard library alone.
     Python,
     Aioquic,
+    /// Root, and the tools that namespaces are made and looked into with.
+    Machines,
     /// Root and iproute2.
     NetworkNamespaces,
 }
@@ -22,6 +24,7 @@ impl Need {
             Self::OpenSsl => "openssl",
             Self::Python => "python3 of 3.11 or later",
             Self::Aioquic => "aioquic in target/e2e-python, which scripts/test makes",
+            Self::Machines => "root, iproute2, util-linux and procps",
             Self::NetworkNamespaces => "root and iproute2",
         }
     }
@@ -39,6 +42,11 @@ impl Need {
             Self::OpenSsl => succeeds(Command::new("openssl").arg("version")),
             Self::Python => succeeds(Command::new("python3").args(["-c", "import asyncio; asyncio.timeout"])),
             Self::Aioquic => succeeds(Command::new(python()).args(["-c", "import aioquic"])),
+            Self::Machines => {
+                let tools = [["unshare", "--version"], ["nsenter", "--version"], ["pgrep", "--version"]];
+                let has = |[tool, version]: [&str; 2]| succeeds(Command::new(tool).arg(version));
+                Self::NetworkNamespaces.is_met() && tools.into_iter().all(has)
+            }
             Self::NetworkNamespaces => {
                 rustix::process::geteuid().is_root() && succeeds(Command::new("ip").args(["netns", "list"]))
             }

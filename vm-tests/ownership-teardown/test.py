@@ -1,6 +1,6 @@
 TTY = "/a/tty"
 # "Within a second", and what a command of its own needs to look.
-SOON = 5
+SOON = 15
 
 
 def follow(user: "Machine", terminal: str, name: str) -> None:

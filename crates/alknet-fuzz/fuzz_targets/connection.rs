@@ -9,7 +9,9 @@ use alknet_call::wire::{FrameDecoder, Message};
 use alknet_call::{
     ALPN, Bundle, CallError, CallHandler, CallLimits, OperationContext, OperationName, OperationSpec, Registry, Schema,
 };
-use alknet_core::{Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, Peer, SingleStream, TokenHash};
+use alknet_core::{
+    Alpn, AuthContext, Connection, Fingerprint, Identity, MemoryIdentities, Peer, SingleStream, TokenHash,
+};
 use alknet_fuzz::Pieces;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
@@ -68,7 +70,8 @@ fn registry() -> Result<Arc<Registry>, alknet_call::NameTaken> {
         caller.call("b/answer", &input).await.map_err(|error| error.into_call_error())
     })?;
     registry.register(
-        OperationSpec::new(OperationName::from_static("a/known")).with_input(Schema::new(json!({ "type": "object" })).ok()),
+        OperationSpec::new(OperationName::from_static("a/known"))
+            .with_input(Schema::new(json!({ "type": "object" })).ok()),
         |context: OperationContext, _| async move { Ok(context.forwarded_for.unwrap_or_default()) },
     )?;
     registry.add(Bundle::subscription(spec("a/count"), |_: OperationContext, input: Value| {
@@ -114,7 +117,8 @@ async fn write(io: &mut WriteHalf<DuplexStream>, pieces: Pieces<'_>, bytes: &[u8
 }
 
 async fn meet(pieces: Pieces<'_>, bytes: &[u8], manners: Manners) {
-    let limits = CallLimits { max_frame_bytes: MAX_FRAME, subscription_window_bytes: MAX_FRAME, ..CallLimits::default() };
+    let limits =
+        CallLimits { max_frame_bytes: MAX_FRAME, subscription_window_bytes: MAX_FRAME, ..CallLimits::default() };
     let handler = CallHandler::new(REGISTRY.clone(), limits);
     let (near, far) = duplex(PIPE);
     let connection = Connection::new(SingleStream::new("pipe", near), Alpn::new(ALPN).expect("it is one"));

@@ -17,7 +17,11 @@ fn first<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Result<Option<Bytes>, F
         buffer.extend_from_slice(piece);
         if let Ok(None) = first {
             first = decode(&mut buffer);
-            assert!(!matches!(first, Ok(None)) || buffer.len() < LENGTH + MAX_HEADER, "{} bytes are held", buffer.len());
+            assert!(
+                !matches!(first, Ok(None)) || buffer.len() < LENGTH + MAX_HEADER,
+                "{} bytes are held",
+                buffer.len()
+            );
         }
     }
     (first, buffer)

@@ -74,28 +74,19 @@ impl Shared {
         context: OperationContext,
         origin: Origin,
     ) -> Result<Admitted, CallError> {
-        let admitted = match self.contents.load().operations.get(name) {
+        // Both questions are put to one state: an operation that takes the place of its reservation is never missed.
+        let contents = self.contents.load();
+        let admitted = match contents.operations.get(name) {
             Some(operation) => origin.check(&operation.spec, context.identity.as_deref()).map(|()| operation.clone()),
-            None => Err(self.absent(name, context.identity.as_deref())),
+            None => Err(contents.absent(name, context.identity.as_deref())),
         };
+        drop(contents);
         match admitted {
             Ok(operation) => Ok(Admitted::new(self.clone(), operation, context, origin)),
             Err(error) => {
                 self.metrics.refuse(&error);
                 Err(error)
             }
-        }
-    }
-
-    #[cold]
-    fn absent(&self, name: &str, identity: Option<&Identity>) -> CallError {
-        let contents = self.contents.load();
-        match contents.reserved.iter().any(|reserved| reserved.covers(name, identity)) {
-            true => CallError::new(
-                ErrorCode::Unavailable,
-                format!("the node that serves /{name} is not connected at present"),
-            ),
-            false => not_found(name),
         }
     }
 
@@ -125,6 +116,17 @@ impl Shared {
 }
 
 impl Contents {
+    #[cold]
+    fn absent(&self, name: &str, identity: Option<&Identity>) -> CallError {
+        match self.reserved.iter().any(|reserved| reserved.covers(name, identity)) {
+            true => CallError::new(
+                ErrorCode::Unavailable,
+                format!("the node that serves /{name} is not connected at present"),
+            ),
+            false => not_found(name),
+        }
+    }
+
     pub(super) fn insert(&mut self, operation: Arc<Operation>) -> Result<(), NameTaken> {
         let name = operation.spec.name.clone();
         if self.operations.contains_key(&name) {

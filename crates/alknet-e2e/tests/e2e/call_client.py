@@ -27,6 +27,9 @@ LENGTH = struct.Struct(">I")
 # How many events of a call may wait to be taken before its stream is not read any more.
 MAX_WAITING = 16
 
+# How many messages that belong to no call are kept, the latest.
+MAX_UNRELATED = 1024
+
 
 class CallError(Exception):
     """What a call fails with."""
@@ -179,7 +182,7 @@ class Connection:
     def __init__(self, auth_token=None, operations=None, open_stream=None):
         self.auth_token = auth_token
         # Messages that belong to no call of ours: errors about what could not be read, or what came too late.
-        self.unrelated = asyncio.Queue(1024)
+        self.unrelated = asyncio.Queue(MAX_UNRELATED)
         # On which stream a request is answered that came on one: on the same, unless somebody wants it otherwise.
         self.answer_stream = lambda asked_on: asked_on
         self._operations = operations or {}
@@ -277,7 +280,9 @@ class Connection:
             if await call.deliver(message):
                 del self._made[call_id]
         else:
-            await self.unrelated.put(message)
+            if self.unrelated.full():
+                self.unrelated.get_nowait()
+            self.unrelated.put_nowait(message)
 
     async def _serve(self, stream, call_id, request):
         """Runs a call of the peer's and answers it."""

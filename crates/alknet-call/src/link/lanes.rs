@@ -119,6 +119,14 @@ impl Link {
         Ok(())
     }
 
+    /// Waits for whoever is about to open the one stream of a connection: that there is none to accept may be because they
+    /// have it, and its driver has not started yet. Who waits for a stream in vain is told that none will come.
+    pub(super) async fn opened(&self) {
+        self.drivers.close();
+        self.lanes.added.notify_waiters();
+        let _turn = self.lanes.opening.lock().await;
+    }
+
     /// Takes a stream in and starts its driver.
     pub(super) fn add_stream(self: &Arc<Self>, stream: BiStream) -> Arc<Lane> {
         let id = self.next_stream.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -58,7 +58,7 @@ impl Link {
             tokio::select! {
                 stream = self.connection.accept_bi() => match stream {
                     Ok(stream) => drop(self.add_stream(stream)),
-                    Err(ConnectionError::NoMoreStreams) => break,
+                    Err(ConnectionError::NoMoreStreams) => break self.opened().await,
                     Err(reason) => return Err(reason),
                 },
                 () = self.connection.draining() => break,

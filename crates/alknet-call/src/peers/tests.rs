@@ -252,3 +252,16 @@ async fn a_client_hears_that_the_other_end_has_gone() {
     assert!(client.is_closed());
     serving.await.unwrap().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_dialed_may_call_at_once() {
+    let (hub, node) = (Hub::new(), node("a", &["t/who"]));
+    for n in 0..300 {
+        let peers = hub.peers.clone();
+        let calling = tokio::spawn(async move { peers.wait_for("a").await.1.call("t/who", &()).await });
+        let wire = hub.dialed_by("a", &node);
+        assert_eq!(calling.await.unwrap().unwrap(), "a", "connection {n}");
+        wire.cut();
+        until(|| hub.peers.statuses().is_empty()).await;
+    }
+}

@@ -182,11 +182,12 @@ impl Driver {
                 drop(state);
                 owners.into_iter().for_each(|waiter| waiter.fail(ClientError::Remote(error.clone())));
             }
-            Received::Aborted { id, held } => {
+            Received::Aborted { id, removed } => {
                 drop(state);
-                held.stop();
-                // The answer is an error, so that each request has one; it may have been on its way already.
-                self.answer_error(&id, CallError::new(ErrorCode::Aborted, "the caller has aborted the call"));
+                // The answer is an error, so that each request has one; it may have been on its way already. It goes the
+                // way of the call's events, behind all of them.
+                let error = CallError::new(ErrorCode::Aborted, "the caller has aborted the call");
+                link.fail(&id, removed.stream, removed.held, error);
             }
             Received::Nothing => {}
         }

@@ -36,7 +36,7 @@ pub(crate) enum Received<'m, O, I> {
     /// Nothing. It may have crossed the end of its call.
     Nothing,
     /// The peer gives up: what runs the call is to be dropped, and the answer is an error.
-    Aborted { id: Arc<str>, held: I },
+    Aborted { id: Arc<str>, removed: Removed<I> },
     /// The peer has room for more events.
     Credited { held: &'m I },
     /// A call of ours has ended. The callee is to be told that it is given up if it goes on there.
@@ -181,7 +181,7 @@ impl<O, I> Machine<O, I> {
         match message {
             Message::Requested { .. } => Received::Nothing,
             Message::Aborted { id } => match self.revoke(&Arc::from(id.as_str())) {
-                Some(removed) => Received::Aborted { id: id.into(), held: removed.held },
+                Some(removed) => Received::Aborted { id: id.into(), removed },
                 None => Received::Nothing,
             },
             Message::Credit { id, bytes } => match self.theirs.credit(&id, bytes) {
@@ -383,7 +383,8 @@ mod tests {
         machine.call(1, 0, None, None, "caller");
         machine.enter(&"1".into(), 0, None, None, |_| "task");
         let (message, length) = received(&Message::Aborted { id: "1".into() });
-        assert!(matches!(machine.received(0, message, length), Received::Aborted { held: "task", .. }));
+        let received = machine.received(0, message, length);
+        assert!(matches!(received, Received::Aborted { removed: Removed { held: "task", .. }, .. }));
         assert_eq!(machine.count(), (1, 0));
     }
 

@@ -29,12 +29,12 @@
 //! ```
 
 mod config;
-mod handler;
-mod problem;
-mod routes;
+mod decoy;
+mod openapi;
+mod outbound;
+mod server;
 #[cfg(test)]
 mod testkit;
 
 pub use config::HttpConfig;
-pub use handler::HttpHandler;
-pub use routes::Caller;
+pub use server::{Caller, HttpHandler};

@@ -16,7 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::task::{JoinError, JoinSet};
 use tower::ServiceExt;
 
-use crate::{Caller, HttpConfig, problem, routes};
+use super::{Caller, problem, routes};
+use crate::HttpConfig;
 
 const H2: &str = "h2";
 const HTTP_1_1: &str = "http/1.1";

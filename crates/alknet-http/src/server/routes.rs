@@ -15,7 +15,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 
-use crate::{HttpConfig, problem};
+use super::problem;
+use crate::HttpConfig;
 
 /// Who is at the other end of the connection that a request came over. Each request has it as an
 /// [`Extension`](axum::Extension), for routes that are added to the handler's own.

@@ -1,0 +1,1 @@
+//! The operations of the node as an OpenAPI description.

@@ -1,0 +1,1 @@
+//! The HTTP client that the node calls other services with.

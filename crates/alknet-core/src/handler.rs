@@ -23,6 +23,19 @@ pub trait ProtocolHandler: Send + Sync + 'static {
         connection: Connection,
         auth: AuthContext,
     ) -> BoxFuture<'static, Result<(), HandlerError>>;
+
+    /// Whether it has something to say to clients that speak no TLS to the TCP port. Asked of the handler of `http/1.1`,
+    /// whose protocol a client speaks that names none. Else such a client gets an alert of TLS.
+    fn answers_plaintext(&self) -> bool {
+        false
+    }
+
+    /// Tells such a client what it did wrong. Nothing that the port serves is served here: nobody has shown who they are,
+    /// and everybody on the way reads along. It may take as long as a handshake may.
+    fn handle_plaintext(self: Arc<Self>, client: Connection) -> BoxFuture<'static, ()> {
+        drop(client);
+        Box::pin(async {})
+    }
 }
 
 /// Why a handler gave up on a connection.

@@ -1,5 +1,6 @@
 //! What strangers can do to a node: nothing that others would notice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::*;
@@ -32,6 +33,47 @@ async fn garbage_on_tcp_and_udp_is_turned_away() {
             udp.send_to(&vec![first; size], node.address()).await.unwrap();
         }
     }
+    still_serves(&node).await;
+}
+
+/// Serves nothing, and says so to whoever forgot TLS.
+struct Plain;
+
+impl ProtocolHandler for Plain {
+    fn alpns(&self) -> Vec<Alpn> {
+        vec![alpn("http/1.1")]
+    }
+
+    fn handle(self: Arc<Self>, _: Connection, _: AuthContext) -> BoxFuture<'static, Result<(), HandlerError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn answers_plaintext(&self) -> bool {
+        true
+    }
+
+    fn handle_plaintext(self: Arc<Self>, client: Connection) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let mut stream = client.accept_bi().await.unwrap();
+            let mut first = [0; 3];
+            stream.read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"GET", "nothing of what the client sent is lost");
+            stream.write_all(b"speak TLS").await.unwrap();
+            stream.shutdown().await.unwrap();
+        })
+    }
+}
+
+#[tokio::test]
+async fn whoever_forgets_tls_can_be_told() {
+    let node = Node::start();
+    node.registry.add(Arc::new(Plain)).unwrap();
+    let mut tcp = TcpStream::connect(node.address()).await.unwrap();
+    tcp.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("the node closes the connection");
+    assert_eq!(answer, b"speak TLS");
+    until("the place is free again", || node.endpoint.connections() == 0).await;
     still_serves(&node).await;
 }
 

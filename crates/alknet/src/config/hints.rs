@@ -48,6 +48,11 @@ pub(super) fn suggest(key: &str, known: &[&str]) -> String {
             "a secret has no place in this file: write it into a file of its own and name that with {file_key}"
         );
     }
+    if is_secret_word(key) && known.contains(&"credential") {
+        return "a secret has no place in this file: store it with alknet vault encrypt --name NAME, and write \
+                credential = \"NAME\""
+            .to_owned();
+    }
     match nearest(key, known) {
         Some(nearest) => format!("did you mean \"{nearest}\"?"),
         None if known.is_empty() => "no key is known here".to_owned(),
@@ -55,12 +60,18 @@ pub(super) fn suggest(key: &str, known: &[&str]) -> String {
     }
 }
 
+/// What people call a secret.
+const SECRET_WORDS: [&str; 9] =
+    ["passphrase", "password", "mnemonic", "phrase", "seed", "token", "secret", "private_key", "api_key"];
+
+fn is_secret_word(key: &str) -> bool {
+    SECRET_WORDS.contains(&&*key.to_ascii_lowercase().replace('-', "_"))
+}
+
 /// The key that takes a file (or a hash) where `key` would take the secret itself.
 fn secret_file_key<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let key = key.to_ascii_lowercase().replace('-', "_");
-    let word = ["passphrase", "password", "mnemonic", "phrase", "seed", "token", "secret", "private_key", "api_key"]
-        .into_iter()
-        .find(|word| key == **word)?;
+    let word = SECRET_WORDS.into_iter().find(|word| key == **word)?;
     let wanted = match word {
         "password" | "secret" => "passphrase",
         "mnemonic" | "phrase" => "seed",

@@ -19,6 +19,7 @@ pub mod edit;
 mod error;
 mod hints;
 mod hub;
+mod import;
 mod peers;
 mod reader;
 mod reload;
@@ -37,6 +38,7 @@ use toml::de::DeTable;
 
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::hub::{Hub, Reexport};
+pub use self::import::{Import, ImportKind, ImportName, SpecSource};
 pub use self::peers::PeerEntry;
 pub use self::sections::{CertificateFiles, Endpoint, Node, Section, VaultSource};
 pub use self::text::{Address, NodeName, PeerId, Prefix};
@@ -51,7 +53,7 @@ pub const MAX_FILE_LEN: usize = 1024 * 1024;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-const SECTIONS: [&str; 8] = ["node", "endpoint", "vault", "peers", "http", "call", "tty", "hub"];
+const SECTIONS: [&str; 9] = ["node", "endpoint", "vault", "peers", "http", "call", "tty", "hub", "import"];
 
 /// A configuration without problems.
 #[derive(Debug, Clone)]
@@ -74,6 +76,8 @@ pub struct Config {
     pub tty: Section<TtyConfig>,
     /// `[hub]`.
     pub hub: Hub,
+    /// `[[import]]`.
+    pub imports: Vec<Import>,
 }
 
 /// Reads and parses a file.
@@ -97,6 +101,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let mut reader = Reader::new(file, text);
     let mut document = reader.document()?;
     let peers = peers::read(&mut reader, &mut document);
+    let hub = Hub::read(&mut reader, &mut document, &peers);
+    let imports = import::read(&mut reader, &mut document, &hub);
     let config = Config {
         file: file.to_owned(),
         node: Node::read(&mut reader, &mut document),
@@ -105,7 +111,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         http: Section::read(&mut reader, &mut document, "http"),
         call: Section::read(&mut reader, &mut document, "call"),
         tty: Section::read(&mut reader, &mut document, "tty"),
-        hub: Hub::read(&mut reader, &mut document, &peers),
+        hub,
+        imports,
         peers,
     };
     refuse_the_rest(&mut reader, &document);
@@ -189,6 +196,12 @@ impl Config {
             warnings.push(
                 "[tty] names no commands, so no terminal can be spawned: write commands = [\"/bin/bash\"]".to_owned(),
             );
+        }
+        for import in self.imports.iter().filter(|import| !import.export && !import.required_scopes.is_empty()) {
+            warnings.push(format!(
+                "import \"{}\" has required_scopes and no export = true, so nobody outside can call its operations",
+                import.name
+            ));
         }
         for peer in &self.peers {
             if peer.connect && peer.address.is_none() {

@@ -22,9 +22,9 @@ use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use crate::caller::Caller;
+use crate::certificate::{HOST, certificate_file, key_file};
 use crate::memory::MANY;
 use crate::note::Note;
-use crate::tls::{HOST, certificate_file, key_file};
 
 const ECHO: &str = "/bench.Bench/Echo";
 const HANG: &str = "/bench.Bench/Hang";

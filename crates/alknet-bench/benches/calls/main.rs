@@ -21,9 +21,13 @@
     reason = "a measurement that cannot be made must end with the reason on the terminal"
 )]
 
+#[path = "../common/again.rs"]
+mod again;
 #[path = "../common/aim.rs"]
 mod aim;
 mod caller;
+#[path = "../common/certificate.rs"]
+mod certificate;
 mod grpc;
 #[path = "../common/machine.rs"]
 mod machine;
@@ -31,8 +35,13 @@ mod memory;
 mod nats;
 mod note;
 mod ours;
+#[path = "../common/process.rs"]
 mod process;
+#[path = "../common/program.rs"]
+mod program;
+#[path = "../common/report.rs"]
 mod report;
+#[path = "../common/rounds.rs"]
 mod rounds;
 #[path = "../common/running.rs"]
 mod running;
@@ -68,7 +77,7 @@ fn main() {
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
 
     let begin = Instant::now();
-    let mut report = Report::new(machine::describe());
+    let mut report = Report::new(machine::describe(), vec![nats::version().unwrap_or_else(|why| why)]);
     speed::measure(&mut report, wanted);
     memory::measure(&mut report, wanted);
     report.seconds = begin.elapsed().as_secs_f64();

@@ -4,11 +4,13 @@ use std::io::{BufReader, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::again::{again, line_of, tell, wait_for_the_end_of_input};
+use crate::certificate::write_certificate;
 use crate::note::Note;
-use crate::report::{Better, Column, Report};
+use crate::report::{Column, Contestant as _, Report};
 use crate::rounds::{Figures, rounds};
-use crate::side::{Side, again, line_of, tell, wait_for_the_end_of_input};
-use crate::{process, runtime, tls};
+use crate::side::Side;
+use crate::{process, runtime};
 
 /// The hidden argument with which this program is a client that holds calls and nothing else.
 pub(crate) const HOLD: &str = "--hold-calls";
@@ -29,11 +31,7 @@ pub(crate) fn measure(report: &mut Report, wanted: impl Fn(&str) -> bool) {
     if !wanted(NAME) {
         return;
     }
-    let columns = vec![
-        Column { name: "client, bytes", better: Better::Lower, aim: None },
-        Column { name: "server, bytes", better: Better::Lower, aim: None },
-        Column { name: "both, bytes", better: Better::Lower, aim: None },
-    ];
+    let columns = ["client, bytes", "server, bytes", "both, bytes"].map(Column::lower).into();
     let outcomes = rounds(Duration::ZERO, &Side::ALL, |side| grow(*side));
     report.table(NAME, columns, Side::ALL.into_iter().zip(outcomes).collect());
 }
@@ -42,7 +40,7 @@ pub(crate) fn measure(report: &mut Report, wanted: impl Fn(&str) -> bool) {
 /// for the next.
 fn grow(side: Side) -> Result<Figures, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    tls::write_certificate(folder.path());
+    write_certificate(folder.path());
     let server = side.start(folder.path())?;
     let mut client = again(&[HOLD, side.name(), folder.path().to_str().unwrap(), &server.address])?;
     let mut output = BufReader::new(client.0.stdout.take().unwrap());

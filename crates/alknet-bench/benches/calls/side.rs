@@ -1,16 +1,17 @@
 //! The sides: which there are, their servers and their clients.
 
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use alknet_core::TransportChoice;
 
+use crate::again::{again, line_of, tell, wait_for_the_end_of_input};
 use crate::caller::Asked;
 use crate::grpc::{self, Grpc};
 use crate::nats::{self, Nats};
 use crate::ours::{self, Ours};
 use crate::process;
+use crate::report::{Contestant, Role};
 use crate::running::Running;
 use crate::runtime;
 
@@ -28,20 +29,6 @@ pub(crate) enum Side {
 
 impl Side {
     pub(crate) const ALL: [Self; 4] = [Self::OursOverTls, Self::OursOverQuic, Self::Grpc, Self::Nats];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::OursOverTls => "alknet over TLS",
-            Self::OursOverQuic => "alknet over QUIC",
-            Self::Grpc => "tonic over TLS",
-            Self::Nats => "NATS over TLS",
-        }
-    }
-
-    /// Whether ours is compared with it.
-    pub(crate) fn is_peer(self) -> bool {
-        matches!(self, Self::Grpc | Self::Nats)
-    }
 
     pub(crate) fn by_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|side| side.name() == name).unwrap()
@@ -81,6 +68,25 @@ impl Side {
     }
 }
 
+impl Contestant for Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::OursOverTls => "alknet over TLS",
+            Self::OursOverQuic => "alknet over QUIC",
+            Self::Grpc => "tonic over TLS",
+            Self::Nats => "NATS over TLS",
+        }
+    }
+
+    fn role(self) -> Role {
+        match self {
+            Self::OursOverTls => Role::Ours,
+            Self::OursOverQuic => Role::Beside,
+            Self::Grpc | Self::Nats => Role::Peer,
+        }
+    }
+}
+
 /// A server that runs.
 pub(crate) struct Server {
     processes: Vec<Running>,
@@ -95,29 +101,6 @@ impl Server {
     pub(crate) fn resident(&self) -> f64 {
         self.processes.iter().map(|running| process::resident(running.0.id())).sum()
     }
-}
-
-/// Starts this program again. It ends when the returned value is dropped.
-pub(crate) fn again(arguments: &[&str]) -> Result<Running, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let spawned = Command::new(own).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    spawned.map(Running).map_err(|error: std::io::Error| error.to_string())
-}
-
-/// The next line that a child writes.
-pub(crate) fn line_of(output: &mut impl std::io::BufRead) -> Result<String, String> {
-    let mut line = String::new();
-    output.read_line(&mut line).map_err(|error| error.to_string())?;
-    match line.trim() {
-        "" => Err("a process of the measurement ended early".to_owned()),
-        line => Ok(line.to_owned()),
-    }
-}
-
-/// Writes a line for the parent.
-pub(crate) fn tell(line: &str) {
-    println!("{line}");
-    std::io::stdout().flush().unwrap();
 }
 
 /// The body of a server's process.
@@ -142,10 +125,4 @@ pub(crate) fn serve_until_killed(arguments: &[String]) {
         wait_for_the_end_of_input().await;
         drop(endpoint);
     });
-}
-
-/// Whatever becomes of the parent, its end is the end of the pipe.
-pub(crate) async fn wait_for_the_end_of_input() {
-    let mut rest = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut rest).await;
 }

@@ -7,11 +7,12 @@ use tokio::runtime::Runtime;
 
 use crate::aim::Aim;
 use crate::caller::{Asked, Calls};
+use crate::certificate::write_certificate;
 use crate::note::Note;
-use crate::report::{Better, Column, Report};
+use crate::report::{Column, Contestant as _, Report};
 use crate::rounds::{Figures, rounds};
 use crate::side::{Server, Side};
-use crate::{process, runtime, tls};
+use crate::{process, runtime};
 
 /// How long the rounds of one table may take.
 const BUDGET: Duration = Duration::from_secs(16);
@@ -99,7 +100,7 @@ struct Connected {
 impl Bench {
     fn start(report: &mut Report) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        tls::write_certificate(folder.path());
+        write_certificate(folder.path());
         let runtime = runtime();
         let mut sides = Vec::new();
         for side in Side::ALL {
@@ -108,7 +109,7 @@ impl Bench {
                     let caller = runtime.block_on(side.connect(&server.address, folder.path()));
                     sides.push(Connected { side, server, caller });
                 }
-                Err(why) => report.missing(side, why),
+                Err(why) => report.missing(side.name(), why),
             }
         }
         Self { runtime, sides, _folder: folder }
@@ -116,11 +117,11 @@ impl Bench {
 
     fn calls(&self, report: &mut Report, case: &Case) {
         let columns = vec![
-            Column { name: "p50, µs", better: Better::Lower, aim: case.latency_aim },
-            Column { name: "p99, µs", better: Better::Lower, aim: None },
-            Column { name: "calls per second", better: Better::Higher, aim: case.rate_aim },
-            Column { name: "client's processor time per call, µs", better: Better::Lower, aim: None },
-            Column { name: "server's, µs", better: Better::Lower, aim: None },
+            Column { aim: case.latency_aim, ..Column::lower("p50, µs") },
+            Column::lower("p99, µs"),
+            Column { aim: case.rate_aim, ..Column::higher("calls per second") },
+            Column::lower("client's processor time per call, µs"),
+            Column::lower("server's, µs"),
         ];
         let outcomes = rounds(BUDGET, &self.sides, |side| {
             let calls = side.caller.calls(Note::of_length(case.length), case.in_flight, case.count);
@@ -133,9 +134,9 @@ impl Bench {
 
     fn events(&self, report: &mut Report) {
         let columns = vec![
-            Column { name: "events per second", better: Better::Higher, aim: None },
-            Column { name: "client's processor time per event, µs", better: Better::Lower, aim: None },
-            Column { name: "server's, µs", better: Better::Lower, aim: None },
+            Column::higher("events per second"),
+            Column::lower("client's processor time per event, µs"),
+            Column::lower("server's, µs"),
         ];
         let outcomes = rounds(BUDGET, &self.sides, |side| {
             let events = side.caller.events(EVENTS);

@@ -1,7 +1,6 @@
-//! The certificate of the peers' servers.
+//! How a client of NATS speaks TLS.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -9,22 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-pub(crate) const HOST: &str = "localhost";
-
-pub(crate) fn certificate_file(folder: &Path) -> PathBuf {
-    folder.join("certificate.pem")
-}
-
-pub(crate) fn key_file(folder: &Path) -> PathBuf {
-    folder.join("key.pem")
-}
-
-/// Writes a new self-signed certificate and its key.
-pub(crate) fn write_certificate(folder: &Path) {
-    let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).unwrap();
-    fs::write(certificate_file(folder), made.cert.pem()).unwrap();
-    fs::write(key_file(folder), made.signing_key.serialize_pem()).unwrap();
-}
+use crate::certificate::certificate_file;
 
 /// A client that trusts that certificate alone, and whose only cipher is the one that two programs with rustls agree on
 /// when nobody chooses. A server in Go would pick another.

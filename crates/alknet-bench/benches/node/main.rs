@@ -26,6 +26,7 @@ mod exchange;
 #[path = "../common/machine.rs"]
 mod machine;
 mod memory;
+#[path = "../common/node.rs"]
 mod node;
 mod ours;
 mod ratios;

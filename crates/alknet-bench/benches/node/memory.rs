@@ -20,6 +20,8 @@ const CONNECTIONS: usize = 1000;
 const SETTLE: Duration = Duration::from_secs(2);
 /// The ALPN of the node's handler whose connections may be idle.
 const NODE_ALPN: &str = "alknet/call";
+/// What the configuration of each node has for it.
+pub(crate) const HANDLERS: &str = "[call]\nenable = true\n";
 
 const AIM: Aim = Aim::AtMost(40.0);
 
@@ -62,7 +64,7 @@ struct Server {
 }
 
 fn node() -> Result<Server, String> {
-    let node = Node::new(&alknet()?, VaultKind::RandomPassphrase).map_err(|error| error.to_string())?;
+    let node = Node::new(&alknet()?, VaultKind::RandomPassphrase, HANDLERS).map_err(|error| error.to_string())?;
     let (running, _) = node.start()?;
     Ok(Server { running, address: node.address, alpn: NODE_ALPN, key: node.key })
 }

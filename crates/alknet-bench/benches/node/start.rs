@@ -1,6 +1,7 @@
 //! From the start of the process to the moment when the node tells the service manager that it serves.
 
 use crate::aim::Aim;
+use crate::memory::HANDLERS;
 use crate::node::{Node, VaultKind, alknet};
 use crate::report::Report;
 
@@ -23,7 +24,7 @@ pub(crate) fn measure(report: &mut Report, wanted: impl Fn(&str) -> bool) {
 }
 
 fn starts(vault: VaultKind) -> Result<Vec<f64>, String> {
-    let node = Node::new(&alknet()?, vault).map_err(|error| error.to_string())?;
+    let node = Node::new(&alknet()?, vault, HANDLERS).map_err(|error| error.to_string())?;
     // The first start reads the program from the disk.
     node.start()?;
     (0..STARTS).map(|_| node.start().map(|(_, time)| time.as_secs_f64() * 1000.0)).collect()

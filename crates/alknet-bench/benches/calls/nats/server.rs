@@ -1,17 +1,17 @@
 //! The program `nats-server`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-use std::{fs, io, thread};
+use std::{fs, thread};
 
 use serde::Deserialize;
 
+use crate::certificate::{certificate_file, key_file};
+use crate::program::Program;
 use crate::running::Running;
-use crate::tls::{certificate_file, key_file};
 
-/// Where it is: in the path of searches, or where Debian's package has it, which is only in that of administrators.
-const PROGRAMS: [&str; 2] = ["nats-server", "/usr/sbin/nats-server"];
+const PROGRAM: Program = Program { name: "nats-server", package: "nats-server" };
 /// A server that is not there by then never will be.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -20,19 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// How to get it, when it is not there.
 pub(crate) fn version() -> Result<String, String> {
-    let output = run(|program| Command::new(program).arg("--version").output())?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn run<T>(mut start: impl FnMut(&str) -> io::Result<T>) -> Result<T, String> {
-    let found = PROGRAMS.iter().map(|program| start(program)).find(|started| match started {
-        Ok(_) => true,
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
-    });
-    match found {
-        Some(started) => started.map_err(|error| format!("nats-server cannot be run: {error}")),
-        None => Err("nats-server is not installed (Debian's package nats-server)".to_owned()),
-    }
+    PROGRAM.version("--version")
 }
 
 /// A NATS server with TLS, as a child of this process.
@@ -53,8 +41,7 @@ impl Server {
             key_file(folder)
         );
         fs::write(&configuration, text).map_err(|error| error.to_string())?;
-        let child = run(|program| {
-            let mut command = Command::new(program);
+        let child = PROGRAM.run(|mut command| {
             command.arg("-c").arg(&configuration).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command.spawn()
         })?;

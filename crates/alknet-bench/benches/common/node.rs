@@ -57,13 +57,16 @@ impl VaultKind {
 pub(crate) struct Node {
     program: PathBuf,
     folder: TempDir,
+    /// Of its runtime; none leaves it to the program.
+    pub(crate) workers: Option<usize>,
     pub(crate) address: SocketAddr,
     /// The private part of its key, from which the client knows whom to expect.
     pub(crate) key: [u8; 32],
 }
 
 impl Node {
-    pub(crate) fn new(program: &Path, vault: VaultKind) -> io::Result<Self> {
+    /// Besides what every node has, its configuration has `sections`.
+    pub(crate) fn new(program: &Path, vault: VaultKind, sections: &str) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let address = free_port()?;
         let seed = Seed::from_bytes(&[7; Seed::LEN]);
@@ -72,12 +75,12 @@ impl Node {
             "[node]\nname = \"bench\"\nstate_dir = \"state\"\n\
              [endpoint]\nlisten = [\"{address}\"]\n\
              [endpoint.limits]\nmax_connections = 4096\nmax_connections_per_address = 4096\nretry_above_handshakes = 4096\n\
-             {vault_section}[call]\nenable = true\n"
+             {vault_section}{sections}"
         );
         fs::create_dir(folder.path().join("state"))?;
         fs::write(folder.path().join("alknet.toml"), config)?;
         let key = *Vault::from_seed(seed).node_key().as_bytes();
-        Ok(Self { program: program.to_owned(), folder, address, key })
+        Ok(Self { program: program.to_owned(), folder, workers: None, address, key })
     }
 
     /// Starts it, and says how long it took until it was ready.
@@ -90,6 +93,9 @@ impl Node {
         let mut command = Command::new(&self.program);
         command.arg("serve").arg("--config").arg(self.folder.path().join("alknet.toml"));
         command.env("NOTIFY_SOCKET", &socket_path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        if let Some(workers) = self.workers {
+            command.env("TOKIO_WORKER_THREADS", workers.to_string());
+        }
         let begin = Instant::now();
         let mut running = Running(command.spawn().map_err(|error| error.to_string())?);
         match running.wait_until_ready(&socket) {
@@ -145,8 +151,8 @@ fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     io::Write::write_all(&mut file, contents)
 }
 
-/// A port that is free on TCP and UDP now. Somebody may take it before the node does; then the measurement says so.
-fn free_port() -> io::Result<SocketAddr> {
+/// A port that is free on TCP and UDP now. Somebody may take it before who asked does; then the measurement says so.
+pub(crate) fn free_port() -> io::Result<SocketAddr> {
     let mut tries = 0;
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0")?;

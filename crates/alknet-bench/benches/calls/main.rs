@@ -35,8 +35,10 @@ mod memory;
 mod nats;
 mod note;
 mod ours;
+#[allow(dead_code, reason = "the benchmark of HTTP needs the rest")]
 #[path = "../common/process.rs"]
 mod process;
+#[allow(dead_code, reason = "the benchmark of HTTP needs the rest")]
 #[path = "../common/program.rs"]
 mod program;
 #[path = "../common/report.rs"]

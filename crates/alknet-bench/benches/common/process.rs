@@ -11,9 +11,30 @@ pub(crate) fn on_processor(process: u32) -> Duration {
     accounts.map(|account| Duration::from_nanos(account.split_whitespace().next().unwrap().parse().unwrap())).sum()
 }
 
+/// Its children.
+pub(crate) fn children(process: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|child| child.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
 /// Its resident memory in bytes.
 pub(crate) fn resident(process: u32) -> f64 {
+    status(process, "VmRSS:")
+}
+
+/// The most resident memory that it had since [`forget_peak`], or since its start, in bytes.
+pub(crate) fn peak(process: u32) -> f64 {
+    status(process, "VmHWM:")
+}
+
+/// Has the kernel take what is resident now for the most that there was (proc_pid_clear_refs(5)).
+pub(crate) fn forget_peak(process: u32) {
+    fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+}
+
+fn status(process: u32, key: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
 }

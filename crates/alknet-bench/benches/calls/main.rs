@@ -41,6 +41,7 @@ mod process;
 #[allow(dead_code, reason = "the benchmark of HTTP needs the rest")]
 #[path = "../common/program.rs"]
 mod program;
+#[allow(dead_code, reason = "the benchmark of HTTP needs the rest")]
 #[path = "../common/report.rs"]
 mod report;
 #[path = "../common/rounds.rs"]

@@ -22,6 +22,8 @@ pub(crate) enum Role {
     /// Ours as well, measured and shown beside it.
     Beside,
     Peer,
+    /// A peer that ours is made of: how far ours is from it is always shown.
+    Below,
 }
 
 #[derive(Serialize)]
@@ -72,11 +74,11 @@ struct Row {
 
 #[derive(Serialize)]
 struct Missing {
-    side: &'static str,
+    name: &'static str,
     why: String,
 }
 
-/// Ours to the better of the peers.
+/// Ours to one of the peers.
 #[derive(Serialize)]
 struct Ratio {
     column: &'static str,
@@ -112,9 +114,9 @@ impl Report {
         Self { machine, programs, seconds: 0.0, missing: Vec::new(), tables: Vec::new() }
     }
 
-    /// Notes that a side, or what measures it, is not there.
-    pub(crate) fn missing(&mut self, side: &'static str, why: String) {
-        self.missing.push(Missing { side, why });
+    /// Notes that a side is not there, or a table.
+    pub(crate) fn missing(&mut self, name: &'static str, why: String) {
+        self.missing.push(Missing { name, why });
     }
 
     pub(crate) fn table<S: Contestant>(
@@ -126,7 +128,7 @@ impl Report {
         // A run takes minutes: let whoever waits see it move. Standard output has the whole result at the end.
         eprintln!("measured {name}");
         let each = || columns.iter().enumerate();
-        let ratios = each().filter_map(|(index, column)| ratio(index, column, &outcomes)).collect();
+        let ratios = each().flat_map(|(index, column)| ratios(index, column, &outcomes)).collect();
         let limits = each().filter_map(|(index, column)| limit(index, column, &outcomes)).collect();
         let mut table = Table { name, rounds: 0, columns, sides: Vec::new(), missing: Vec::new(), ratios, limits };
         for (side, outcome) in outcomes {
@@ -137,7 +139,7 @@ impl Report {
                     let figures = (0..table.columns.len()).map(spread).collect();
                     table.sides.push(Row { side: side.name(), figures });
                 }
-                Err(why) => table.missing.push(Missing { side: side.name(), why }),
+                Err(why) => table.missing.push(Missing { name: side.name(), why }),
             }
         }
         self.tables.push(table);
@@ -148,26 +150,30 @@ impl Report {
     }
 }
 
-/// The ratio of a round's figures, over the rounds. The better peer is the one with the better median.
-fn ratio<S: Contestant>(index: usize, column: &Column, outcomes: &[(S, Outcome)]) -> Option<Ratio> {
-    if column.limit.is_some() {
-        return None;
-    }
-    let median = |legs: &Vec<Figures>| Spread::of(legs.iter().map(|figures| figures[index])).median;
-    let (_, ours) = legs_of(Role::Ours, outcomes).next()?;
-    let peers = legs_of(Role::Peer, outcomes);
-    let (peer, theirs) = match column.better {
-        Better::Lower => peers.min_by(|(_, a), (_, b)| median(a).total_cmp(&median(b))),
-        Better::Higher => peers.max_by(|(_, a), (_, b)| median(a).total_cmp(&median(b))),
-    }?;
-    let ratio = Spread::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours[index] / theirs[index]));
-    let met = column.aim.map(|aim| aim.met(ratio.median));
-    Some(Ratio { column: column.name, peer, ratio, aim: column.aim, met })
+/// The ratios of a round's figures, over the rounds: to the better peer, which is the one with the better median, and to
+/// what ours stands on, if that is another.
+fn ratios<S: Contestant>(index: usize, column: &Column, outcomes: &[(S, Outcome)]) -> Vec<Ratio> {
+    let Some(ours) = ours(outcomes).filter(|_| column.limit.is_none()) else { return Vec::new() };
+    let median = |legs: &[Figures]| Spread::of(legs.iter().map(|figures| figures[index])).median;
+    let others = outcomes.iter().filter(|(side, _)| matches!(side.role(), Role::Peer | Role::Below));
+    let mut peers: Vec<_> = others.filter_map(|(side, outcome)| Some((side, outcome.as_ref().ok()?))).collect();
+    peers.sort_by(|(_, a), (_, b)| match column.better {
+        Better::Lower => median(a).total_cmp(&median(b)),
+        Better::Higher => median(b).total_cmp(&median(a)),
+    });
+    let shown = peers.iter().enumerate().filter(|(rank, (side, _))| *rank == 0 || side.role() == Role::Below);
+    let ratio = |(rank, (side, theirs)): (usize, &(&S, &Vec<Figures>))| {
+        let ratio = Spread::of(ours.iter().zip(*theirs).map(|(ours, theirs)| ours[index] / theirs[index]));
+        let aim = column.aim.filter(|_| rank == 0);
+        let met = aim.map(|aim| aim.met(ratio.median));
+        Ratio { column: column.name, peer: side.name(), ratio, aim, met }
+    };
+    shown.map(ratio).collect()
 }
 
 fn limit<S: Contestant>(index: usize, column: &Column, outcomes: &[(S, Outcome)]) -> Option<Limit> {
     let aim = column.limit?;
-    let (_, ours) = legs_of(Role::Ours, outcomes).next()?;
+    let ours = ours(outcomes)?;
     let Spread { min, max, .. } = Spread::of(ours.iter().map(|figures| figures[index]));
     let worst = match column.better {
         Better::Lower => max,
@@ -176,13 +182,10 @@ fn limit<S: Contestant>(index: usize, column: &Column, outcomes: &[(S, Outcome)]
     Some(Limit { column: column.name, worst, aim, met: aim.met(worst) })
 }
 
-/// What the sides of a role gave, as far as they gave something.
-fn legs_of<S: Contestant>(
-    role: Role,
-    outcomes: &[(S, Outcome)],
-) -> impl Iterator<Item = (&'static str, &Vec<Figures>)> {
-    let of_role = outcomes.iter().filter(move |(side, _)| side.role() == role);
-    of_role.filter_map(|(side, outcome)| Some((side.name(), outcome.as_ref().ok()?)))
+/// What our side gave.
+fn ours<S: Contestant>(outcomes: &[(S, Outcome)]) -> Option<&[Figures]> {
+    let (_, outcome) = outcomes.iter().find(|(side, _)| side.role() == Role::Ours)?;
+    outcome.as_deref().ok()
 }
 
 impl fmt::Display for Report {
@@ -209,7 +212,7 @@ impl fmt::Display for Table {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is missing: {}", self.side, self.why)
+        write!(f, "{} is missing: {}", self.name, self.why)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alknet_core::Token;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::curl::{self, Version};
 
@@ -13,7 +14,6 @@ pub(crate) const PATH: &str = "/node/info";
 /// What is sent; the operation takes anything.
 const QUESTION: &str = "{}";
 
-/// The fields in the order in which they are sent.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct NodeInfo {
     alpns: Vec<String>,
@@ -40,11 +40,14 @@ struct Caller {
 pub(crate) fn fetch(node: SocketAddr, token: &Token, folder: &Path) -> Result<(), String> {
     fs::write(question_file(folder), QUESTION).map_err(|error| error.to_string())?;
     let answer = curl::fetch(folder, node, PATH, Version::H2, |command| {
-        command.args(["--header", &format!("authorization: Bearer {}", token.reveal()), "--data", QUESTION]);
+        command.args(["--header", &format!("authorization: Bearer {}", token.reveal())]);
+        command.args(["--header", "content-type: application/json", "--data", QUESTION]);
     })?;
     fs::write(answer_file(folder), &answer.body).map_err(|error| error.to_string())?;
-    let again = serde_json::to_string(&read(folder)?).unwrap();
-    if again == answer.body { Ok(()) } else { Err(format!("{PATH} has other fields than the peer's: {}", answer.body)) }
+    // The peer has to write the same, in whatever order.
+    let again = serde_json::to_value(read(folder)?).unwrap();
+    let same = serde_json::from_str::<Value>(&answer.body).is_ok_and(|answer| answer == again);
+    if same { Ok(()) } else { Err(format!("{PATH} has other fields than the peer's: {}", answer.body)) }
 }
 
 /// The answer that was fetched.

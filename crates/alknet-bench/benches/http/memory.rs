@@ -44,7 +44,7 @@ pub(crate) fn measure(report: &mut Report, arguments: &Arguments) {
         return;
     }
     if let Err(why) = curl::PROGRAM.version("--version") {
-        return report.missing("curl", why);
+        return wanted.for_each(|case| report.missing(case.name, why.clone()));
     }
     let folder = tempfile::tempdir().unwrap();
     write_certificate(folder.path());

@@ -34,7 +34,8 @@ impl Contestant for Side {
     fn role(self) -> Role {
         match self {
             Self::Ours => Role::Ours,
-            Self::Nginx | Self::Bare => Role::Peer,
+            Self::Nginx => Role::Peer,
+            Self::Bare => Role::Below,
         }
     }
 }

@@ -43,7 +43,10 @@ pub(crate) fn measure(report: &mut Report, arguments: &Arguments) {
         Err(why) => return report.missing(Side::Ours.name(), why),
     };
     for case in wanted {
-        bench.compare(report, case, arguments);
+        match case.load.program().version("--version") {
+            Ok(_) => bench.compare(report, case, arguments),
+            Err(why) => report.missing(case.name, why),
+        }
     }
 }
 

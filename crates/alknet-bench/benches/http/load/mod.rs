@@ -13,6 +13,7 @@ pub(crate) use wrk::PROGRAM as WRK;
 
 use crate::answer;
 use crate::arguments::Arguments;
+use crate::program::Program;
 
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,13 @@ pub(crate) enum Load {
 }
 
 impl Load {
+    pub(crate) fn program(self) -> Program {
+        match self {
+            Self::H2load { .. } => H2LOAD,
+            Self::Wrk { .. } => WRK,
+        }
+    }
+
     /// So much of it as fits a leg.
     pub(crate) fn scaled(self, arguments: &Arguments) -> Self {
         match self {

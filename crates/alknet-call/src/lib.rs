@@ -71,14 +71,14 @@ pub use peers::{Backoff, Connected, FromCall, PeerGuard, PeerRef, Peers, Reconne
 #[doc(hidden)]
 pub use registry::RunGuard;
 pub use registry::{
-    Admitted, Bundle, CompositionAuthority, EventStream, Grant, Metric, MetricKind, NameTaken, OperationHandler,
-    Overlay, Provenance, Registry, Reservation, Run, ScopedEnvironment, Started, SubscriptionHandler,
+    Admitted, Bundle, CompositionAuthority, EventStream, Grant, Metric, MetricKind, MetricSource, NameTaken,
+    OperationHandler, Overlay, Provenance, Registry, Reservation, Run, ScopedEnvironment, Started, SubscriptionHandler,
 };
 pub use schema::{Schema, SchemaError, SchemaViolations, Violation};
 pub use server::{CallHandler, ConnectionWatcher};
 pub use spec::{
     Access, ErrorSpec, InvalidName, InvalidPattern, InvalidPointer, InvalidSpec, JsonPointer, Lists, OperationKind,
-    OperationName, OperationPattern, OperationSpec, ResourceAccess, Spawns, Visibility,
+    OperationName, OperationPattern, OperationSpec, ResourceAccess, Resumes, Spawns, Visibility,
 };
 
 /// The ALPN identifier of the protocol.

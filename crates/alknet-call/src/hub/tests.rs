@@ -54,6 +54,8 @@ async fn operations_and_kinds_stand_under_the_prefix() {
         |name: &str| hub.registry.spec(name).unwrap().resource.as_ref().map(|resource| resource.kind.to_string());
     assert_eq!(kind("a/thing/use").as_deref(), Some("a/thing"));
     assert_eq!(&*hub.registry.spec("a/thing/spawn").unwrap().spawns.as_ref().unwrap().kind, "a/thing");
+    let resumes = hub.registry.spec("a/thing/watch").unwrap().resumes.clone().unwrap();
+    assert_eq!((resumes.event.to_string(), resumes.input.to_string()), ("/next".to_owned(), "/from".to_owned()));
     assert_eq!(&*hub.registry.spec("a/thing/list").unwrap().lists.as_ref().unwrap().kind, "a/thing");
 }
 

@@ -1,8 +1,9 @@
 //! What a registry counts.
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Registry;
 use crate::{CallError, ErrorCode, OperationKind};
@@ -40,6 +41,26 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+impl Metric {
+    /// A number without labels.
+    pub fn new(name: &'static str, kind: MetricKind, value: u64, help: &'static str) -> Self {
+        Self { name, kind, labels: Vec::new(), value, help }
+    }
+
+    /// Adds what sets it apart from others of its name.
+    #[must_use]
+    pub fn with_label(mut self, label: &'static str, value: impl Into<String>) -> Self {
+        self.labels.push((label, value.into()));
+        self
+    }
+}
+
+/// Counts more for a registry: what a protocol does that serves it. See [`Registry::counters`].
+pub trait MetricSource: Any + Send + Sync {
+    /// What has been counted so far. Metrics of one name stand together, and nobody else has that name.
+    fn metrics(&self) -> Vec<Metric>;
+}
+
 /// What kind of number a [`Metric`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,6 +86,7 @@ pub(super) struct Metrics {
     calls: Kind,
     subscriptions: Kind,
     refused: Outcomes,
+    sources: Mutex<Vec<Arc<dyn MetricSource>>>,
 }
 
 #[derive(Default)]
@@ -86,6 +108,10 @@ impl Metrics {
     /// Counts a request that did not get to a handler.
     pub(super) fn refuse(&self, error: &CallError) {
         count(&self.refused, outcome(Some(error)));
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Vec<Arc<dyn MetricSource>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kind(&self, kind: OperationKind) -> &Kind {
@@ -136,9 +162,24 @@ fn count(outcomes: &Outcomes, outcome: &str) {
 }
 
 impl Registry {
+    /// The counters of a kind, which are the registry's from then on: whoever asks later gets the same ones, so that they
+    /// go on counting when the configuration is read again.
+    pub fn counters<T: MetricSource + Default>(&self) -> Arc<T> {
+        let mut sources = self.shared.metrics.sources();
+        let found = sources.iter().find_map(|source| {
+            let source: Arc<dyn Any + Send + Sync> = source.clone();
+            source.downcast::<T>().ok()
+        });
+        found.unwrap_or_else(|| {
+            let source = Arc::new(T::default());
+            sources.push(source.clone());
+            source
+        })
+    }
+
     /// What has been counted so far, and what there is at this moment. Metrics of one name stand together.
     pub fn metrics(&self) -> Vec<Metric> {
-        let Metrics { calls, subscriptions, refused } = &*self.shared.metrics;
+        let Metrics { calls, subscriptions, refused, sources: _ } = &*self.shared.metrics;
         let mut all = Vec::new();
         let mut put = |name, kind, labels: &[(&'static str, &str)], value, help| {
             let labels = labels.iter().map(|&(label, value)| (label, value.to_owned())).collect();
@@ -173,6 +214,8 @@ impl Registry {
         for (kind, count) in self.resources_by_kind() {
             put("alknet_resources_owned", Gauge, &[("type", &kind)], count, "Resources that have an owner");
         }
+        let sources = self.shared.metrics.sources().clone();
+        all.extend(sources.iter().flat_map(|source| source.metrics()));
         all
     }
 
@@ -182,5 +225,31 @@ impl Registry {
             *kinds.entry(record.kind.clone()).or_default() += 1;
         }
         kinds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Doors(AtomicU64);
+
+    impl MetricSource for Doors {
+        fn metrics(&self) -> Vec<Metric> {
+            let opened = self.0.load(Ordering::Relaxed);
+            vec![Metric::new("doors_opened_total", MetricKind::Counter, opened, "Doors").with_label("side", "front")]
+        }
+    }
+
+    #[test]
+    fn counters_of_a_kind_are_the_same_for_all_who_ask() {
+        let registry = Registry::new();
+        registry.counters::<Doors>().0.fetch_add(2, Ordering::Relaxed);
+        registry.counters::<Doors>().0.fetch_add(1, Ordering::Relaxed);
+        let metrics = registry.metrics();
+        let doors: Vec<_> = metrics.iter().filter(|metric| metric.name == "doors_opened_total").collect();
+        assert_eq!((doors.len(), doors[0].value), (1, 3));
+        assert_eq!(doors[0].labels, [("side", "front".to_owned())]);
     }
 }

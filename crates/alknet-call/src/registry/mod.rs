@@ -18,7 +18,7 @@ pub use bundle::{Bundle, CompositionAuthority, Provenance, ScopedEnvironment};
 #[doc(hidden)]
 pub use guard::RunGuard;
 pub use handler::{EventStream, OperationHandler, SubscriptionHandler};
-pub use metrics::{Metric, MetricKind};
+pub use metrics::{Metric, MetricKind, MetricSource};
 pub use overlay::{Overlay, Reservation};
 pub use run::{Admitted, Grant, Run, Started};
 pub(crate) use shared::{Operation, Origin, Shared};

@@ -20,8 +20,8 @@ impl OperationSpec {
     ///
     /// `name` (with its leading slash), `description`, `kind` (`"call"` or `"subscription"`), `access` (`"public"`,
     /// `"identified"` or `{"scopes": […]}`), and as far as there are such: `resource_type`, `resource_action`,
-    /// `resource_id_path`, `spawns` (`type`, `id_path`), `lists` (`type`, `items`, `id`), `input_schema`,
-    /// `output_schema`, and `errors` (each `code`, `description`, `details_schema`).
+    /// `resource_id_path`, `spawns` (`type`, `id_path`), `lists` (`type`, `items`, `id`), `resumes`
+    /// (`event`, `input`), `input_schema`, `output_schema`, and `errors` (each `code`, `description`, `details_schema`).
     pub fn to_json(&self) -> Value {
         let mut json = Map::new();
         let mut put = |field: &str, value: Option<Value>| drop(value.map(|value| json.insert(field.to_owned(), value)));
@@ -38,6 +38,8 @@ impl OperationSpec {
         put("spawns", spawns.map(|s| json!({ "type": &*s.kind, "id_path": s.id_path.to_string() })));
         let lists = self.lists.as_ref();
         put("lists", lists.map(|l| json!({ "type": &*l.kind, "items": l.items.to_string(), "id": l.id.to_string() })));
+        let resumes = self.resumes.as_ref();
+        put("resumes", resumes.map(|r| json!({ "event": r.event.to_string(), "input": r.input.to_string() })));
         put("input_schema", self.input.as_ref().map(|schema| schema.as_json().clone()));
         put("output_schema", self.output.as_ref().map(|schema| schema.as_json().clone()));
         put("errors", (!self.errors.is_empty()).then(|| self.errors.iter().map(ErrorSpec::to_json).collect()));
@@ -65,6 +67,9 @@ impl OperationSpec {
         if let Some(lists) = fields.inner("lists") {
             let (items, id) = (lists.needed_pointer("items")?, lists.needed_pointer("id")?);
             spec = spec.with_lists(lists.needed("type")?, items, id);
+        }
+        if let Some(resumes) = fields.inner("resumes") {
+            spec = spec.with_resumes(resumes.needed_pointer("event")?, resumes.needed_pointer("input")?);
         }
         spec.input = fields.schema("input_schema")?;
         spec.output = fields.schema("output_schema")?;
@@ -252,6 +257,7 @@ mod tests {
             "resource_id_path": "/id",
             "spawns": { "type": "tty", "id_path": "/terminal/id" },
             "lists": { "type": "tty", "items": "/terminals", "id": "/id" },
+            "resumes": { "event": "/next", "input": "/from" },
             "input_schema": { "type": "object" },
             "output_schema": true,
             "errors": [{ "code": "BUSY", "description": "Later", "details_schema": { "type": "integer" } }],
@@ -288,6 +294,12 @@ mod tests {
             ("resource_id_path", json!("id"), "\"id\" is no JSON pointer"),
             ("spawns", json!({ "type": "tty" }), "lacks \"id_path\""),
             ("lists", json!({ "items": "", "id": "" }), "lacks \"type\""),
+            ("resumes", json!({ "event": "/next" }), "lacks \"input\""),
+            (
+                "resumes",
+                json!({ "event": "next", "input": "" }),
+                "\"event\" of an operation's description: \"next\" is no JSON",
+            ),
             ("input_schema", json!({ "type": 5 }), "\"input_schema\" of an operation's description"),
             ("errors", json!({}), "is an object; it must be a list"),
             ("errors", json!([{}]), "lacks \"code\""),

@@ -93,6 +93,16 @@ pub struct Lists {
     pub id: JsonPointer,
 }
 
+/// That a subscription can go on where another one has ended: a value out of an event, put into the input of a new
+/// request, makes that begin behind the event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resumes {
+    /// Where in an **event** the value stands, a string or an integer. One can go on behind the events that have it.
+    pub event: JsonPointer,
+    /// Where in the **input** it goes.
+    pub input: JsonPointer,
+}
+
 /// A failure of an operation's own.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -152,6 +162,8 @@ pub struct OperationSpec {
     pub spawns: Option<Spawns>,
     /// What it lists.
     pub lists: Option<Lists>,
+    /// How to go on with it after it was cut off, if it is a subscription.
+    pub resumes: Option<Resumes>,
     /// What input it takes; anything, if none is given. Calls with any other input do not get to the handler.
     pub input: Option<Schema>,
     /// What an output of it is, for those who call it; it is not checked.
@@ -172,6 +184,7 @@ impl OperationSpec {
             resource: None,
             spawns: None,
             lists: None,
+            resumes: None,
             input: None,
             output: None,
             errors: Vec::new(),
@@ -229,6 +242,13 @@ impl OperationSpec {
     #[must_use]
     pub fn with_lists(mut self, kind: impl Into<Arc<str>>, items: JsonPointer, id: JsonPointer) -> Self {
         self.lists = Some(Lists { kind: kind.into(), items, id });
+        self
+    }
+
+    /// Says how to go on with it after it was cut off: which value of an event, put where in the input.
+    #[must_use]
+    pub fn with_resumes(mut self, event: JsonPointer, input: JsonPointer) -> Self {
+        self.resumes = Some(Resumes { event, input });
         self
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::wire::quoted;
 
@@ -38,6 +38,50 @@ impl JsonPointer {
             Value::Array(items) => items.get_mut(index(token)?),
             _ => None,
         })
+    }
+
+    /// Puts a value where it points to, in the place of what is there. Objects that are missing on the way are made; an
+    /// array gets no new items. False if there is no such place, and then nothing has changed.
+    pub fn put(&self, document: &mut Value, value: Value) -> bool {
+        let Some((last, way)) = self.0.split_last() else {
+            *document = value;
+            return true;
+        };
+        if !Self::has_place(way, last, document) {
+            return false;
+        }
+        let place = self.0.iter().try_fold(document, |document, token| {
+            if document.is_null() {
+                *document = Value::Object(Map::new());
+            }
+            match document {
+                Value::Object(fields) => Some(fields.entry(&**token).or_insert(Value::Null)),
+                Value::Array(items) => items.get_mut(index(token)?),
+                _ => None,
+            }
+        });
+        place.map(|place| *place = value).is_some()
+    }
+
+    /// Whether there is a place for `last` at the end of the way, as far as the way exists.
+    fn has_place(way: &[Box<str>], last: &str, document: &Value) -> bool {
+        let mut at = document;
+        for token in way.iter().map(|token| &**token).chain([last]) {
+            let next = match at {
+                Value::Null => return true,
+                Value::Object(fields) => fields.get(token),
+                Value::Array(items) => match index(token).and_then(|index| items.get(index)) {
+                    Some(item) => Some(item),
+                    None => return false,
+                },
+                _ => return false,
+            };
+            match next {
+                Some(next) => at = next,
+                None => return true,
+            }
+        }
+        true
     }
 }
 
@@ -139,6 +183,33 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_put_where_there_is_a_place_for_it() {
+        for (text, document, expected) in [
+            ("", json!(1), json!(9)),
+            ("/from", json!({ "id": "t" }), json!({ "id": "t", "from": 9 })),
+            ("/from", json!({ "from": 3 }), json!({ "from": 9 })),
+            ("/from", json!(null), json!({ "from": 9 })),
+            ("/a/b", json!({}), json!({ "a": { "b": 9 } })),
+            ("/a/b", json!({ "a": null }), json!({ "a": { "b": 9 } })),
+            ("/a/1", json!({ "a": [1, 2] }), json!({ "a": [1, 9] })),
+        ] {
+            let mut changed = document.clone();
+            assert!(pointer(text).put(&mut changed, json!(9)), "{text} in {document}");
+            assert_eq!(changed, expected);
+        }
+        for (text, document) in [
+            ("/a/2", json!({ "a": [1] })),
+            ("/a/-", json!({ "a": [] })),
+            ("/a/b", json!({ "a": 1 })),
+            ("/a", json!("x")),
+        ] {
+            let mut unchanged = document.clone();
+            assert!(!pointer(text).put(&mut unchanged, json!(9)), "{text} in {document}");
+            assert_eq!(unchanged, document);
+        }
+    }
+
+    #[test]
     fn what_is_no_pointer_is_refused() {
         let too_long = "/x".repeat(513);
         for bad in ["a", "a/b", "#/a", "/~", "/~2", "/a~", &too_long] {
@@ -162,6 +233,23 @@ mod tests {
         fn it_reads_back_as_it_is_written(tokens in prop::collection::vec("[a~/ä]{0,4}", 0..5)) {
             let pointer = JsonPointer(tokens.iter().map(|token| token.as_str().into()).collect());
             prop_assert_eq!(pointer.to_string().parse::<JsonPointer>().unwrap(), pointer);
+        }
+
+        #[test]
+        fn what_was_put_is_there_and_what_was_not_changed_nothing(
+            text in "(/(a|b|0|1|-|)){0,4}",
+            document in prop_oneof![
+                Just(json!({ "a": { "b": [0, { "0": 1 }], "": [[2]] }, "": [3], "0": { "": null } })),
+                Just(json!([[0, [1]], { "a": 2, "-": 3 }, null])),
+                Just(json!(null)),
+            ],
+        ) {
+            let mut changed = document.clone();
+            if pointer(&text).put(&mut changed, json!("new")) {
+                prop_assert_eq!(pointer(&text).resolve(&changed), Some(&json!("new")));
+            } else {
+                prop_assert_eq!(changed, document);
+            }
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use super::{Fingerprint, Identity, IdentityProvider};
 
@@ -11,13 +12,21 @@ use super::{Fingerprint, Identity, IdentityProvider};
 #[derive(Clone)]
 pub struct AuthContext {
     fingerprints: Arc<[Fingerprint]>,
+    token: Option<Arc<Zeroizing<String>>>,
     provider: Arc<dyn IdentityProvider>,
 }
 
 impl AuthContext {
     /// `fingerprints` are the names of the one key that the client proved to hold, the preferred one first.
     pub fn new(fingerprints: impl Into<Arc<[Fingerprint]>>, provider: Arc<dyn IdentityProvider>) -> Self {
-        Self { fingerprints: fingerprints.into(), provider }
+        Self { fingerprints: fingerprints.into(), token: None, provider }
+    }
+
+    /// The same client, as whoever a token names: for a protocol that authenticates with one for more than a request.
+    /// [`identity`](Self::identity) then asks whose token it is, and never falls back to the key.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(Arc::new(Zeroizing::new(token.to_owned()))), ..self.clone() }
     }
 
     /// The name of the key that the client proved to hold, known or not; none if it showed no key.
@@ -25,8 +34,12 @@ impl AuthContext {
         self.fingerprints.first()
     }
 
-    /// Whose key that is **now**: asked of the provider each time, so a changed scope counts from the next request on.
+    /// Whose key, or whose token, that is **now**: asked of the provider each time, so a changed scope counts from the next
+    /// request on.
     pub fn identity(&self) -> Option<Arc<Identity>> {
+        if let Some(token) = &self.token {
+            return self.resolve_token(token);
+        }
         self.fingerprints.iter().find_map(|fingerprint| self.provider.resolve_fingerprint(fingerprint))
     }
 
@@ -53,5 +66,33 @@ impl AuthContext {
 impl std::fmt::Debug for AuthContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AuthContext").field("fingerprints", &self.fingerprints).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryIdentities, Peer, TokenHash};
+
+    fn peer(id: &str, key: u8, token: &str) -> Peer {
+        Peer {
+            identity: Arc::new(Identity { id: id.into(), scopes: vec![], resources: Default::default() }),
+            fingerprints: vec![Fingerprint::Ed25519([key; 32])],
+            tokens: vec![TokenHash::of(token)],
+            enabled: true,
+        }
+    }
+
+    #[test]
+    fn a_token_takes_the_place_of_the_key_for_good() {
+        let identities =
+            Arc::new(MemoryIdentities::new(vec![peer("alice", 1, "alk_a"), peer("bob", 2, "alk_b")]).unwrap());
+        let alice = AuthContext::new([Fingerprint::Ed25519([1; 32])], identities.clone());
+        let bob = alice.with_token("alk_b");
+        let id = |auth: &AuthContext| auth.identity().map(|identity| identity.id.to_string());
+        assert_eq!((id(&alice).as_deref(), id(&bob).as_deref()), (Some("alice"), Some("bob")));
+        identities.set(vec![peer("alice", 1, "alk_a")]).unwrap();
+        assert_eq!((id(&alice).as_deref(), id(&bob)), (Some("alice"), None));
+        assert!(!format!("{bob:?}").contains("alk_b"));
     }
 }

@@ -86,6 +86,13 @@ impl Connection {
         Self::with_context(Box::new(transport), alpn, 0, None, draining)
     }
 
+    /// A connection inside of this one, as a WebSocket or an SSH channel is: it has the same number and the same peer, and
+    /// drains with it.
+    #[must_use]
+    pub fn within(&self, transport: impl Transport, alpn: Alpn) -> Self {
+        Self::with_context(Box::new(transport), alpn, self.0.id, self.0.remote, self.0.draining.clone())
+    }
+
     pub(crate) fn with_context(
         transport: Box<dyn Transport>,
         alpn: Alpn,

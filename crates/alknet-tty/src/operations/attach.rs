@@ -51,7 +51,10 @@ fn events(attachment: Attachment) -> impl Stream<Item = Result<Value, CallError>
 
 fn json_of(event: AttachEvent) -> Value {
     match event {
-        AttachEvent::Output { offset, bytes } => json!({ "output": STANDARD.encode(bytes), "offset": offset }),
+        AttachEvent::Output { offset, bytes } => {
+            let next = offset + bytes.len() as u64;
+            json!({ "output": STANDARD.encode(bytes), "offset": offset, "next": next })
+        }
         AttachEvent::Skipped { bytes } => json!({ "skipped": bytes }),
         AttachEvent::Exit(status) => json!({ "exit": status }),
     }

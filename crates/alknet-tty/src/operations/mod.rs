@@ -36,10 +36,10 @@ use crate::audit::Actor;
 /// Whoever types can do everything that the program can, and end it; so the operations that control a terminal need no
 /// other scope than typing does.
 ///
-/// `tty/attach` is a subscription. Its events are `{"output": base64, "offset": n}`, where `offset` is the place of the
-/// first byte in all that the terminal has put out; `{"skipped": n}` for output that is no longer kept; and as the last
-/// one `{"exit": {"code": n}}` or `{"exit": {"signal": "TERM"}}`. Whoever comes back attaches with `from` set to where it
-/// was. A subscriber that takes nothing for half a second after the exit gets no exit, but the error that follows.
+/// `tty/attach` is a subscription. Its events are `{"output": base64, "offset": n, "next": n}`, where `offset` is the place of
+/// the first byte in all that the terminal has put out, and `next` that behind the last; `{"skipped": n}` for output that is no longer kept; and as the last
+/// one `{"exit": {"code": n}}` or `{"exit": {"signal": "TERM"}}`. Whoever comes back attaches with `from` set to the
+/// last `next`. A subscriber that takes nothing for half a second after the exit gets no exit, but the error that follows.
 ///
 /// A terminal that is not the caller's is FORBIDDEN, whether there is one or not; so is one that has just ended. A program
 /// or a variable that the configuration does not allow, a size, a signal or an offset that makes no sense is

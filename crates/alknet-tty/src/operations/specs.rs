@@ -61,12 +61,17 @@ pub(crate) fn attach() -> OperationSpec {
         object(json!({ "signal": { "type": "string" } })),
     ] });
     let output = json!({ "oneOf": [
-        object(json!({ "output": base64_of_bytes(), "offset": { "type": "integer" } })),
+        object(json!({
+            "output": base64_of_bytes(),
+            "offset": { "type": "integer", "description": "Where it begins in all that the terminal has put out" },
+            "next": { "type": "integer", "description": "Where it ends: `from` of whoever comes back" },
+        })),
         object(json!({ "skipped": { "type": "integer", "description": "So many bytes are no longer kept" } })),
         object(json!({ "exit": exit })),
     ] });
     let description = "Follows the output of a terminal, up to the exit of its program";
     on_one("tty/attach", "tty:attach", "attach", description, input, output)
+        .with_resumes(constant("/next"), constant("/from"))
 }
 
 pub(crate) fn write() -> OperationSpec {

@@ -77,6 +77,7 @@ impl Follower {
         let (offset, bytes) = (event["offset"].as_u64().unwrap(), STANDARD.decode(output.as_str().unwrap()).unwrap());
         assert!(self.offset.is_none_or(|expected| expected == offset), "something is missing");
         self.offset = Some(offset + bytes.len() as u64);
+        assert_eq!(event["next"].as_u64(), self.offset);
         self.seen.extend(bytes);
         Some(Value::Null)
     }

@@ -85,7 +85,8 @@ fn things(registry: &Registry, store: &Arc<MemoryOwnership>, pace: &Arc<Pace>) {
     let watched = |_: OperationContext, input: Value| {
         stream::once(async move { Ok(input["id"].clone()) }).chain(stream::pending())
     };
-    registry.add(Bundle::subscription(on_thing("thing/watch", "watch"), watched)).unwrap();
+    let watch = on_thing("thing/watch", "watch").with_resumes("/next".parse().unwrap(), "/from".parse().unwrap());
+    registry.add(Bundle::subscription(watch, watched)).unwrap();
     let listed = store.clone();
     let list = move |context: OperationContext, _: Value| {
         let owned = listed.owned_resources(&context.identity.unwrap(), Some("thing"));

@@ -36,5 +36,5 @@ mod server;
 #[cfg(test)]
 mod testkit;
 
-pub use config::HttpConfig;
-pub use server::{Caller, HttpHandler};
+pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
+pub use server::{Caller, HttpHandler, HttpHandlerBuilder};

@@ -1,80 +1,131 @@
-//! HTTP connections.
+//! The handler of HTTP connections.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use alknet_call::{CallError, CallerInfo, ErrorCode, Registry};
-use alknet_core::{Alpn, AuthContext, BiStream, BoxFuture, Connection, ConnectionError, HandlerError, ProtocolHandler};
+use alknet_call::{CallerInfo, Registry};
+use alknet_core::{Alpn, AuthContext, BoxFuture, Connection, ConnectionError, HandlerError, Identity, ProtocolHandler};
 use axum::Router;
 use axum::response::Response;
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::HeaderMap;
 use tokio::task::{JoinError, JoinSet};
-use tower::ServiceExt;
 
-use super::{Caller, problem, routes};
+use super::connection::Http;
+use super::site::Site;
 use crate::HttpConfig;
 
 const H2: &str = "h2";
 const HTTP_1_1: &str = "http/1.1";
 
 /// Serves HTTP on connections of the ALPNs `h2` (RFC 9113) and `http/1.1` (RFC 9112).
+///
+/// - `GET /healthz` is for anybody. On every other path and method, whoever shows no valid bearer token (RFC 6750) gets one
+///   and the same 401, whether something is there or not.
+/// - `POST /service/op` with a JSON body is that operation, for every operation that the bearer may call. The answer is the
+///   output, or a problem document (RFC 9457) with the code of the error. Errors that the operation has declared are 422.
+///   A subscription is answered with server-sent events; so is a call if the client asks for `text/event-stream` alone.
+/// - `GET /metrics` has what is counted, for Prometheus; the bearer needs the scope `metrics:read`.
+/// - `/call` is a WebSocket that carries the call protocol, if the handler was [given](HttpHandlerBuilder::calls) it.
+///
+/// Answers to bearers have `x-content-type-options: nosniff` and `cache-control: no-store`. Those of operations have an
+/// `x-request-id`: the one that the request has if it is made of 1 to 128 visible characters, else a new one.
+///
+/// # Events
+/// An output is an event with the output as its `data`. The last event is of the type `end`, or of the type `error` with a
+/// problem document as its data. Where the operation [says](alknet_call::Resumes) how to go on, events have an `id`: a
+/// client that was cut off sends the same request again with the last id as `last-event-id`, and misses nothing.
 pub struct HttpHandler {
-    router: Router,
-    config: Arc<HttpConfig>,
+    site: Arc<Site>,
+}
+
+/// Makes an [`HttpHandler`] with more than the operations.
+pub struct HttpHandlerBuilder {
+    site: Site,
+    more: Option<Router>,
 }
 
 impl HttpHandler {
     /// Serves the operations in `registry`.
     pub fn new(registry: Arc<Registry>, config: HttpConfig) -> Self {
-        Self::with_router(registry, config, Router::new())
+        Self::builder(registry, config).build()
     }
 
-    /// As [`new`](Self::new), with further routes. Each request of theirs has a [`Caller`] as an extension, and the body
-    /// limit and the time limit of `config`. They look to it themselves that strangers learn nothing: axum's routes for
-    /// single methods (`get`, `post`, …) tell in an `allow` header that they are there.
-    ///
-    /// # Panics
-    /// When `more` has a fallback, or a route that the handler has (`/healthz`, `/node/info`).
-    pub fn with_router(registry: Arc<Registry>, config: HttpConfig, more: Router) -> Self {
-        Self { router: routes::router(registry, &config, more), config: Arc::new(config) }
+    /// Serves the operations in `registry`, and what the builder is told.
+    pub fn builder(registry: Arc<Registry>, config: HttpConfig) -> HttpHandlerBuilder {
+        HttpHandlerBuilder { site: Site::new(registry, config), more: None }
     }
 
     async fn serve(&self, connection: Connection, auth: AuthContext) -> Result<(), HandlerError> {
-        let caller = Caller::new(auth.clone(), CallerInfo::of(&connection, &auth));
         tokio::select! {
-            result = self.serve_streams(&connection, &caller) => result,
+            result = self.serve_streams(&connection, &auth) => result,
             reason = connection.closed() => outcome(reason),
         }
     }
 
     /// Serves streams until there are no more, or none are wanted, and those that there were have ended. Each is an HTTP
     /// connection of its own.
-    async fn serve_streams(&self, connection: &Connection, caller: &Caller) -> Result<(), HandlerError> {
+    async fn serve_streams(&self, connection: &Connection, auth: &AuthContext) -> Result<(), HandlerError> {
         let mut streams = JoinSet::new();
+        let peer = Arc::new(CallerInfo::of(connection, auth));
         let is_h2 = connection.alpn().as_bytes() == H2.as_bytes();
         loop {
             tokio::select! {
                 stream = connection.accept_bi() => match stream {
                     Ok(stream) => {
-                        let http = Http { router: self.router.clone(), config: self.config.clone(), caller: caller.clone() };
-                        streams.spawn(http.serve(stream, is_h2, connection.clone()));
+                        let http = Http::new(self.site.clone(), connection.clone(), auth.clone(), peer.clone());
+                        streams.spawn(http.serve(stream, is_h2));
                     }
                     Err(ConnectionError::NoMoreStreams) => break,
                     Err(reason) => return outcome(reason),
                 },
-                Some(ended) = streams.join_next() => log(caller, ended),
+                Some(ended) = streams.join_next() => log(connection, ended),
                 () = connection.draining() => break,
             }
         }
         while let Some(ended) = streams.join_next().await {
-            log(caller, ended);
+            log(connection, ended);
         }
         Ok(())
+    }
+}
+
+impl HttpHandlerBuilder {
+    /// Serves `handler` at `/call`, a WebSocket (RFC 6455, over `h2` RFC 8441) for clients that have nothing else. Its binary
+    /// messages are the bytes of `alknet/call`, cut anywhere. A client shows its token in `authorization`, or, from a
+    /// browser, among the subprotocols: `alknet.call, alknet.bearer.TOKEN`.
+    #[must_use]
+    pub fn calls(mut self, handler: Arc<dyn ProtocolHandler>) -> Self {
+        self.site.serve_calls(handler);
+        self
+    }
+
+    /// Adds routes, for requests with a valid token: each has a [`Caller`](super::Caller) as an extension, and the limits of
+    /// the configuration on its body and its time. `/healthz`, `/metrics`, `/openapi.json` and `/call` stay what they are;
+    /// all others come before the operations. What they answer with is theirs, down to the errors.
+    ///
+    /// # Panics
+    /// When two routers have one route, or one of them has a fallback.
+    #[must_use]
+    pub fn nest(mut self, router: Router) -> Self {
+        self.more = Some(match self.more {
+            Some(more) => more.merge(router),
+            None => router,
+        });
+        self
+    }
+
+    /// Has `describe` answer `GET /openapi.json`, for the bearer and the head of its request.
+    #[must_use]
+    pub fn describe(mut self, describe: impl Fn(&Identity, &HeaderMap) -> Response + Send + Sync + 'static) -> Self {
+        self.site.describe_with(Box::new(describe));
+        self
+    }
+
+    /// The handler.
+    pub fn build(mut self) -> HttpHandler {
+        if let Some(more) = self.more {
+            self.site.add_routes(more);
+        }
+        HttpHandler { site: Arc::new(self.site) }
     }
 }
 
@@ -92,8 +143,8 @@ impl ProtocolHandler for HttpHandler {
     }
 }
 
-fn log(caller: &Caller, ended: Result<hyper::Result<()>, JoinError>) {
-    let connection = caller.peer.connection;
+fn log(connection: &Connection, ended: Result<hyper::Result<()>, JoinError>) {
+    let connection = connection.id();
     match ended {
         Ok(Ok(())) => {}
         // A client that sends garbage or goes away is nothing that the node's operator can do something about.
@@ -105,72 +156,6 @@ fn log(caller: &Caller, ended: Result<hyper::Result<()>, JoinError>) {
 /// What the end of a connection means to the log.
 fn outcome(reason: ConnectionError) -> Result<(), HandlerError> {
     if reason.is_orderly() { Ok(()) } else { Err(reason.into()) }
-}
-
-/// One HTTP connection.
-struct Http {
-    router: Router,
-    config: Arc<HttpConfig>,
-    caller: Caller,
-}
-
-impl Http {
-    async fn serve(self, stream: BiStream, is_h2: bool, below: Connection) -> hyper::Result<()> {
-        let io = TokioIo::new(stream);
-        let limit = self.config.request_timeout();
-        let config = self.config;
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(self.caller.clone());
-            answer(self.router.clone(), request, limit)
-        });
-        // The two kinds of connection have the same methods and no common trait.
-        macro_rules! until_drained {
-            ($connection:expr) => {{
-                let mut connection = std::pin::pin!($connection);
-                tokio::select! {
-                    result = connection.as_mut() => return result,
-                    () = below.draining() => connection.as_mut().graceful_shutdown(),
-                }
-                connection.await
-            }};
-        }
-        if is_h2 {
-            until_drained!(http2(&config).serve_connection(io, service))
-        } else {
-            until_drained!(http1(&config).serve_connection(io, service))
-        }
-    }
-}
-
-async fn answer(router: Router, request: Request<Incoming>, limit: Duration) -> Result<Response, Infallible> {
-    match tokio::time::timeout(limit, router.oneshot(request)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            let message = format!("the request took longer than {limit:?}");
-            Ok(problem::of_call(&CallError::new(ErrorCode::Timeout, message)))
-        }
-    }
-}
-
-fn http1(config: &HttpConfig) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        // A client may end its side with the request, as one does that pipes it into a stream, and wait for the answer.
-        .half_close(true)
-        .header_read_timeout(config.header_timeout())
-        .max_headers(config.max_headers as usize)
-        .max_header_size(config.max_header_bytes as usize);
-    builder
-}
-
-fn http2(config: &HttpConfig) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_header_list_size(config.max_header_bytes)
-        .max_concurrent_streams(config.max_concurrent_streams);
-    builder
 }
 
 #[cfg(test)]

@@ -1,8 +1,23 @@
 //! HTTP connections that clients open: the operations of the node, its health and its metrics.
+//!
+//! From the outside in: a [`handler`] takes the streams of a connection, a [`connection`] is one of them with hyper on it,
+//! the [`site`] is what each request comes to, and knows by its token whether to let it in, and behind that are the
+//! [`operation`]s with their [`events`], the [`websocket`], and little else.
 
+mod accept;
+mod connection;
+mod cors;
+mod event_id;
+mod events;
 mod handler;
+mod io;
+mod metrics;
+mod operation;
 mod problem;
-mod routes;
+mod progress;
+mod site;
+mod token;
+mod websocket;
 
-pub use handler::HttpHandler;
-pub use routes::Caller;
+pub use handler::{HttpHandler, HttpHandlerBuilder};
+pub use site::Caller;

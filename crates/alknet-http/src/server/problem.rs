@@ -3,7 +3,7 @@
 use alknet_call::{CallError, ErrorCode};
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -24,11 +24,35 @@ struct Problem<'a> {
 
 /// The answer to a call that failed.
 pub(crate) fn of_call(error: &CallError) -> Response {
-    with_status(status(&error.code), error)
+    with_status(status(error), error)
 }
 
 /// As [`of_call`], where HTTP has a status that says more than the code.
 pub(crate) fn with_status(status: StatusCode, error: &CallError) -> Response {
+    let mut response = Response::new(Body::from(document(status, error)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §11.6.1: a 401 names the scheme.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The answer to a method that a resource does not have.
+pub(crate) fn wrong_method(allowed: &'static str) -> Response {
+    let error = CallError::invalid_input(format!("the method is not allowed here; use one of {allowed}"));
+    let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, &error);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// The document for a call that fails after the head of its answer.
+pub(crate) fn document_of_call(error: &CallError) -> Vec<u8> {
+    document(status(error), error)
+}
+
+fn document(status: StatusCode, error: &CallError) -> Vec<u8> {
     let problem = Problem {
         // RFC 9457 §4.2.1: the status says it all, and the title is its phrase.
         r#type: "about:blank",
@@ -40,19 +64,15 @@ pub(crate) fn with_status(status: StatusCode, error: &CallError) -> Response {
         details: error.details.as_ref(),
     };
     // Writing strings and JSON as JSON does not fail.
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 §11.6.1: a 401 names the scheme.
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+    serde_json::to_vec(&problem).unwrap_or_default()
 }
 
-fn status(code: &ErrorCode) -> StatusCode {
-    match code {
+fn status(error: &CallError) -> StatusCode {
+    if error.declared.is_some() {
+        // It is of the operation's own making, and no trouble of the node's.
+        return StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    match error.code {
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -91,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn an_operations_own_code_is_told() {
         let response = of_call(&CallError::declared("BUSY", "later"));
-        assert_eq!(response.status(), 500);
+        assert_eq!(response.status(), 422);
         assert_eq!(document(response).await["code"], "BUSY");
     }
 

@@ -1,41 +1,10 @@
 use super::*;
-use crate::testkit::{auth, pipe, registry};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::task::JoinHandle;
+use crate::testkit::{Raw, connect};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-/// A client that speaks HTTP by hand.
-struct Raw {
-    io: DuplexStream,
-    served: JoinHandle<Result<(), HandlerError>>,
-    drain: CancellationToken,
-}
-
-fn connect(alpn: &str) -> Raw {
-    let drain = CancellationToken::new();
-    let (io, connection) = pipe(alpn, drain.clone());
-    let handler = HttpHandler::new(registry(), HttpConfig::default());
-    let served = tokio::spawn(Arc::new(handler).handle(connection, auth()));
-    Raw { io, served, drain }
-}
-
-impl Raw {
-    async fn rest(&mut self) -> String {
-        let mut text = Vec::new();
-        self.io.read_to_end(&mut text).await.unwrap();
-        String::from_utf8_lossy(&text).into_owned()
-    }
-
-    /// What comes up to and including `end`.
-    async fn until(&mut self, end: &str) -> String {
-        let mut text = String::new();
-        while !text.ends_with(end) {
-            text.push(self.io.read_u8().await.unwrap().into());
-        }
-        text
-    }
-}
+mod h2;
 
 fn node_info(input: &str) -> String {
     let length = input.len();
@@ -66,10 +35,11 @@ async fn closed_doors_are_alike_to_the_byte() {
         answer.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
     };
     let nothing = answer("GET /nothing HTTP/1.1").await;
-    assert!(nothing.starts_with("HTTP/1.1 404 Not Found\n"), "{nothing}");
+    assert!(nothing.starts_with("HTTP/1.1 401 Unauthorized\n"), "{nothing}");
     assert_eq!(answer("POST /node/info HTTP/1.1\r\ncontent-length: 0").await, nothing);
-    assert_eq!(answer("POST /node/info HTTP/1.1\r\nauthorization: Bearer alk_x").await, nothing);
     assert_eq!(answer("DELETE /healthz HTTP/1.1").await, nothing);
+    let wrong = answer("GET /nothing HTTP/1.1\r\nauthorization: Bearer alk_x").await;
+    assert_eq!(answer("POST /node/info HTTP/1.1\r\nauthorization: Bearer alk_x").await, wrong);
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,26 +107,46 @@ async fn draining_ends_an_idle_connection_at_once() {
     }
 }
 
-#[tokio::test]
-async fn h2_is_spoken_where_it_was_negotiated() {
-    let mut raw = connect(H2);
-    // The preface and empty settings (RFC 9113 §3.4), then a GET of /healthz: headers by their index in the static table,
-    // the path as a literal (RFC 7541 §6.2.2).
-    raw.io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    let block = b"\x82\x87\x04\x08/healthz\x01\x01x";
-    raw.io.write_all(&[0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]).await.unwrap();
-    raw.io.write_all(block).await.unwrap();
-    loop {
-        // RFC 9113 §4.1: 24 bits of length, then the type; flags and the stream's number do not matter here.
-        let head = raw.io.read_u32().await.unwrap();
-        let (length, kind) = (head >> 8, head & 0xff);
-        raw.io.read_exact(&mut [0; 5]).await.unwrap();
-        let mut payload = vec![0; length as usize];
-        raw.io.read_exact(&mut payload).await.unwrap();
-        match kind {
-            0 => return assert_eq!(payload, b"ok\n"),
-            1 => assert_eq!(payload[0], 0x88, "the static table's :status 200"),
-            _ => {}
-        }
+fn followed(name: &str, input: &str) -> String {
+    let length = input.len();
+    format!(
+        "POST /{name} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer alk_bob\r\naccept: text/event-stream\r\n\
+        content-length: {length}\r\n\r\n{input}"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_in_order_with_its_token_and_when_the_node_drains() {
+    for end in [|raw: &Raw| raw.identities.set(vec![]).unwrap(), |raw: &Raw| raw.drain.cancel()] {
+        let mut raw = connect(HTTP_1_1);
+        raw.io.write_all(followed("demo/quiet", "").as_bytes()).await.unwrap();
+        assert!(raw.until("data: \"first\"\n\n").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        let started = Instant::now();
+        end(&raw);
+        // The last chunk says that the body is whole.
+        assert!(raw.until("\r\n0\r\n\r\n").await.contains("event: error\ndata: {"));
+        assert!(started.elapsed() < Duration::from_secs(1));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_away_frees_its_subscription() {
+    let mut raw = connect(HTTP_1_1);
+    raw.io.write_all(followed("demo/quiet", "").as_bytes()).await.unwrap();
+    raw.until("data: \"first\"\n\n").await;
+    let started = Instant::now();
+    drop(raw.io);
+    let _ = raw.served.await.unwrap();
+    assert!(started.elapsed() <= Duration::from_secs(15), "the next heartbeat finds it out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let mut raw = connect(HTTP_1_1);
+    let started = Instant::now();
+    raw.io.write_all(followed("demo/endless", "\"more\"").as_bytes()).await.unwrap();
+    raw.until("data: \"more\"\n\n").await;
+    let _ = raw.served.await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 60);
+    assert!(raw.io.write_all(b"x").await.is_err());
 }

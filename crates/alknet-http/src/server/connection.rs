@@ -1,0 +1,134 @@
+//! One HTTP connection.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use alknet_call::CallerInfo;
+use alknet_core::{AuthContext, BiStream, Connection};
+use axum::body::Body;
+use bytes::Bytes;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::io::Io;
+use super::progress::Progress;
+use super::site::Site;
+use crate::HttpConfig;
+
+/// The other end of an HTTP connection, as far as its requests need to know.
+pub(super) struct Client {
+    /// What TLS knows of it, and the means to resolve a token.
+    pub(super) auth: AuthContext,
+    pub(super) peer: Arc<CallerInfo>,
+    /// What carries the HTTP connection.
+    pub(super) below: Connection,
+    /// What goes on after hyper has let go of the connection.
+    pub(super) upgraded: TaskTracker,
+    /// The connection is gone, and what was made of it has to go, too.
+    pub(super) gone: CancellationToken,
+}
+
+/// An HTTP connection that is to be served.
+pub(super) struct Http {
+    site: Arc<Site>,
+    client: Arc<Client>,
+}
+
+impl Http {
+    pub(super) fn new(site: Arc<Site>, below: Connection, auth: AuthContext, peer: Arc<CallerInfo>) -> Self {
+        let (upgraded, gone) = (TaskTracker::new(), CancellationToken::new());
+        Self { site, client: Arc::new(Client { auth, peer, below, upgraded, gone }) }
+    }
+
+    /// Serves it to its end, and that of whatever its requests have made of it.
+    pub(super) async fn serve(self, stream: BiStream, is_h2: bool) -> hyper::Result<()> {
+        let (upgraded, gone) = (self.client.upgraded.clone(), self.client.gone.clone().drop_guard());
+        let result = match is_h2 {
+            true => self.serve_h2(stream).await,
+            false => self.serve_http1(stream).await,
+        };
+        upgraded.close();
+        upgraded.wait().await;
+        drop(gone);
+        result
+    }
+
+    async fn serve_http1(self, stream: BiStream) -> hyper::Result<()> {
+        let Self { site, client } = self;
+        // Whoever wants to see the first bytes before hyper does reads them here, and gives them back in the second place.
+        let io = Io::new(stream, Bytes::new(), site.config().write_timeout());
+        let (builder, below) = (http1(site.config()), client.below.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (site, client) = (site.clone(), client.clone());
+            async move { Ok::<_, Infallible>(site.respond(&client, request.map(Body::new)).await) }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
+        tokio::select! {
+            result = connection.as_mut() => return result,
+            () = below.draining() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+
+    async fn serve_h2(self, stream: BiStream) -> hyper::Result<()> {
+        let Self { site, client } = self;
+        let limit = site.config().write_timeout();
+        let io = Io::new(stream, Bytes::new(), limit);
+        let mut builder = http2(site.config());
+        if site.has_calls() {
+            // RFC 8441 §3: it is a setting of the whole connection, which every client sees.
+            builder.enable_connect_protocol();
+        }
+        let (below, progress) = (client.below.clone(), Progress::default());
+        let watched = progress.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (site, client, watched) = (site.clone(), client.clone(), watched.clone());
+            async move {
+                let response = site.respond(&client, request.map(Body::new)).await;
+                Ok::<_, Infallible>(response.map(|body| watched.watch(body)))
+            }
+        });
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
+        let stalled = std::pin::pin!(progress.stalled(limit));
+        let ended = async {
+            tokio::select! {
+                result = connection.as_mut() => return result,
+                () = below.draining() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        };
+        tokio::select! {
+            result = ended => result,
+            () = stalled => {
+                tracing::debug!(connection = below.id(), "an HTTP client has taken nothing for {limit:?}");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn http1(config: &HttpConfig) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // A client may end its side with the request, as one does that pipes it into a stream, and wait for the answer.
+        .half_close(true)
+        .header_read_timeout(config.header_timeout())
+        .max_headers(config.max_headers as usize)
+        .max_header_size(config.max_header_bytes as usize);
+    builder
+}
+
+fn http2(config: &HttpConfig) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(config.max_header_bytes)
+        .max_concurrent_streams(config.max_concurrent_streams);
+    builder
+}

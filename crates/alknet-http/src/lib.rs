@@ -1,8 +1,9 @@
 //! HTTP for alknet: a node's health and operations for clients that speak nothing else, over `h2` and `http/1.1`.
 //!
 //! [`HttpHandler`] serves a [`Registry`](alknet_call::Registry) on connections of those two ALPNs. `GET /healthz` is for
-//! anybody; `POST /node/info` with a bearer token is the operation `node/info`. Whoever has no valid token gets the same
-//! `404` on every other path and method, so that it learns nothing of what is there.
+//! anybody; `POST /node/info` with a bearer token is the operation `node/info`, and so on for all operations that the bearer
+//! may call. Whoever has no valid token gets one and the same `401` on every other path and method, so that it learns
+//! nothing of what is there.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -46,9 +46,8 @@ impl Cors {
     pub(super) async fn around<F: Future<Output = Response>>(
         &self,
         request: Request<Body>,
-        answer: impl FnMut(Request<Body>) -> F,
+        mut answer: impl FnMut(Request<Body>) -> F,
     ) -> Response {
-        let mut answer = answer;
         let service = service_fn(|request| {
             let answer = answer(request);
             async { Ok::<_, std::convert::Infallible>(answer.await) }

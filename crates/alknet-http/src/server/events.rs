@@ -1,21 +1,24 @@
 //! Server-sent events (the HTML standard, §9.2).
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use alknet_call::access::not_owned;
 use alknet_call::{CallError, ErrorCode, EventStream, Grant, OperationSpec, Registry};
 use alknet_core::{AuthContext, BoxFuture, Connection};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use http_body::Frame;
 use serde_json::Value;
 use tokio::time::{Instant, Sleep, sleep};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{event_id, problem};
 
@@ -30,14 +33,29 @@ const BATCH: usize = 16 * 1024;
 
 /// The outputs of a subscription as the body of an answer. It asks for an output when the client has room for one.
 pub(super) struct Events<H> {
-    /// None when the last event was sent.
-    outputs: Option<EventStream>,
+    source: Arc<Source>,
     /// What the subscription had at once.
     first: Option<Option<Result<Value, CallError>>>,
     spec: Arc<OperationSpec>,
-    over: BoxFuture<'static, CallError>,
     silence: Silence,
+    /// Whether the last event was sent.
+    ended: bool,
+    /// Takes the subscription away when it is over, even from a client that asks for nothing.
+    _watch: AbortOnDropHandle<()>,
     _held: H,
+}
+
+/// Where the outputs come from.
+struct Source {
+    state: Mutex<State>,
+    reader: AtomicWaker,
+}
+
+enum State {
+    Running(EventStream),
+    /// It has ended with an event that is not sent yet.
+    Over(CallError),
+    Ended,
 }
 
 /// Tells when nothing was sent for a while. The timer runs to its end whatever is sent, and then goes on for what is left:
@@ -65,25 +83,38 @@ impl<H: Send + Unpin + 'static> Events<H> {
             other => other,
         };
         let silence = Silence { limit: heartbeat, since: Instant::now(), timer: Box::pin(sleep(heartbeat)) };
-        Ok(Self { outputs: Some(outputs), first, spec, over, silence, _held: held })
+        let source = Arc::new(Source { state: Mutex::new(State::Running(outputs)), reader: AtomicWaker::new() });
+        // It must not keep what a client has let go of.
+        let watched = Arc::downgrade(&source);
+        let watch = AbortOnDropHandle::new(tokio::spawn(async move {
+            let error = over.await;
+            if let Some(source) = watched.upgrade() {
+                source.take_away(error);
+            }
+        }));
+        Ok(Self { source, first, spec, silence, ended: false, _watch: watch, _held: held })
     }
 
-    fn poll_outputs(&mut self, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+    fn poll_text(&mut self, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
         let mut text = Vec::new();
-        // Asked first, as a subscription that always has an output would never be ended otherwise.
-        if let Poll::Ready(error) = self.over.as_mut().poll(cx) {
-            self.end(&mut text, Some(error));
-            return Poll::Ready(text);
-        }
-        while let Some(outputs) = &mut self.outputs {
-            let next = match self.first.take() {
-                Some(first) => Poll::Ready(first),
-                None => outputs.poll_next_unpin(cx),
+        self.source.reader.register(cx.waker());
+        let mut state = self.source.state();
+        loop {
+            let next = match (&mut *state, self.first.take()) {
+                (State::Running(_), Some(first)) => Poll::Ready(first),
+                (State::Running(outputs), None) => outputs.poll_next_unpin(cx),
+                (State::Over(error), _) => Poll::Ready(Some(Err(error.clone()))),
+                (State::Ended, _) => Poll::Ready(None),
             };
             match next {
-                Poll::Ready(Some(Ok(output))) => self.write(&mut text, &output),
-                Poll::Ready(Some(Err(error))) => self.end(&mut text, Some(error)),
-                Poll::Ready(None) => self.end(&mut text, None),
+                Poll::Ready(Some(Ok(output))) => write(&mut text, &output, &self.spec),
+                Poll::Ready(last) => {
+                    write_last(&mut text, last.and_then(Result::err));
+                    self.ended = true;
+                    // Whatever it holds is free before the client is told.
+                    *state = State::Ended;
+                    break;
+                }
                 Poll::Pending if text.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
@@ -93,25 +124,22 @@ impl<H: Send + Unpin + 'static> Events<H> {
         }
         Poll::Ready(text)
     }
+}
 
-    fn write(&self, text: &mut Vec<u8>, output: &Value) {
-        if let Some(resumes) = &self.spec.resumes {
-            event_id::write(text, output, resumes);
+impl Source {
+    /// Ends the subscription at once, with an error.
+    fn take_away(&self, error: CallError) {
+        let mut state = self.state();
+        if matches!(*state, State::Running(_)) {
+            *state = State::Over(error);
         }
-        write_data(text, output);
+        drop(state);
+        self.reader.wake();
     }
 
-    /// Writes the last event, and lets go of the subscription.
-    fn end(&mut self, text: &mut Vec<u8>, error: Option<CallError>) {
-        self.outputs = None;
-        match error {
-            None => text.extend_from_slice(END),
-            Some(error) => {
-                text.extend_from_slice(b"event: error\ndata: ");
-                text.append(&mut problem::document_of_call(&error));
-                text.extend_from_slice(b"\n\n");
-            }
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A subscription that panicked has ended by itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,10 +165,10 @@ impl<H: Send + Unpin + 'static> http_body::Body for Events<H> {
     type Error = std::convert::Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.outputs.is_none() {
+        if self.ended {
             return Poll::Ready(None);
         }
-        let text = match self.poll_outputs(cx) {
+        let text = match self.poll_text(cx) {
             Poll::Ready(text) => text.into(),
             Poll::Pending if self.silence.poll(cx).is_ready() => Bytes::from_static(COMMENT),
             Poll::Pending => return Poll::Pending,
@@ -150,7 +178,7 @@ impl<H: Send + Unpin + 'static> http_body::Body for Events<H> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.outputs.is_none()
+        self.ended
     }
 }
 
@@ -166,6 +194,24 @@ pub(super) fn single(output: &Value) -> Response {
     write_data(&mut text, output);
     text.extend_from_slice(END);
     response(Body::from(text))
+}
+
+fn write(text: &mut Vec<u8>, output: &Value, spec: &OperationSpec) {
+    if let Some(resumes) = &spec.resumes {
+        event_id::write(text, output, resumes);
+    }
+    write_data(text, output);
+}
+
+fn write_last(text: &mut Vec<u8>, error: Option<CallError>) {
+    match error {
+        None => text.extend_from_slice(END),
+        Some(error) => {
+            text.extend_from_slice(b"event: error\ndata: ");
+            text.append(&mut problem::document_of_call(&error));
+            text.extend_from_slice(b"\n\n");
+        }
+    }
 }
 
 fn write_data(text: &mut Vec<u8>, output: &Value) {
@@ -184,7 +230,11 @@ fn response(body: Body) -> Response {
     response
 }
 
-/// Resolves, with the reason, when a subscription has to end: its caller may no longer have it, or the node shuts down.
+/// How long a client may still take what there was when its resource was revoked.
+const LAST_WORDS: Duration = Duration::from_millis(600);
+
+/// Resolves, with the reason, when a subscription has to end: its caller may no longer have it, its resource is gone, or the
+/// node shuts down.
 pub(super) fn over(
     registry: Arc<Registry>,
     grant: Grant,
@@ -194,9 +244,20 @@ pub(super) fn over(
     Box::pin(async move {
         tokio::select! {
             error = refused(&registry, &grant, &auth) => error,
+            error = revoked(&registry, &grant) => error,
             () = below.draining() => CallError::new(ErrorCode::Unavailable, "this node is shutting down"),
         }
     })
+}
+
+/// The subscription ends by itself then, if it is asked: this is for a client that asks for nothing.
+async fn revoked(registry: &Registry, grant: &Grant) -> CallError {
+    let (Some((kind, id)), Some(owners)) = (&grant.resource, registry.ownership()) else {
+        return std::future::pending().await;
+    };
+    owners.revocation(kind, id).cancelled().await;
+    sleep(LAST_WORDS).await;
+    not_owned(&grant.spec)
 }
 
 async fn refused(registry: &Registry, grant: &Grant, auth: &AuthContext) -> CallError {

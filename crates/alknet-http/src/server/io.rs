@@ -118,7 +118,7 @@ mod tests {
         let (mut near, mut io) = io("").await;
         let slow = tokio::spawn(async move {
             for _ in 0..3 {
-                tokio::time::sleep(Duration::from_secs(50)).await;
+                sleep(Duration::from_secs(50)).await;
                 near.read_exact(&mut [0; 1024]).await.unwrap();
             }
             near

@@ -21,8 +21,10 @@ pub(super) fn render(metrics: &[Metric]) -> String {
             let _ = writeln!(text, "# TYPE {} {}", metric.name, metric.kind.as_str());
         }
         text.push_str(metric.name);
-        for (number, (label, value)) in metric.labels.iter().enumerate() {
-            let _ = write!(text, "{}{label}=\"{}\"", ['{', ','][number.min(1)], Escaped { text: value, quotes: true });
+        let mut separator = '{';
+        for (label, value) in &metric.labels {
+            let _ = write!(text, "{separator}{label}=\"{}\"", Escaped { text: value, quotes: true });
+            separator = ',';
         }
         let end = if metric.labels.is_empty() { "" } else { "}" };
         let _ = writeln!(text, "{end} {}", metric.value);

@@ -234,7 +234,8 @@ fn protect(headers: &mut HeaderMap) {
 /// The answer to HEAD: what GET would be answered with, without its body (RFC 9110 §9.3.2).
 fn headless(mut response: Response) -> Response {
     let body = std::mem::take(response.body_mut());
-    if let Some(length) = body.size_hint().exact() {
+    // A body that is gone already has told its length, and some answers have none to tell.
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
     }
     response

@@ -47,7 +47,6 @@ impl Raw {
     async fn next(&mut self, kind: u8) -> Frame {
         loop {
             let frame = self.frame().await.expect("the connection has ended");
-            eprintln!("{} {} {:?}", frame.kind, frame.flags, frame.payload);
             if frame.kind == kind {
                 return frame;
             }
@@ -141,12 +140,8 @@ async fn a_websocket_comes_over_extended_connect() {
     let mut raw = connect(H2);
     raw.preface(&[]).await;
     assert!(raw.next(SETTINGS).await.payload.chunks(6).any(|setting| setting == [0, 8, 0, 0, 0, 1]), "RFC 8441 §3");
-    let head = [
-        &request(&literal(METHOD, "CONNECT"), "/call", "alk_alice")[..],
-        &named(":protocol", "websocket"),
-        &named("sec-websocket-version", "13"),
-    ]
-    .concat();
+    let method = [literal(METHOD, "CONNECT"), named(":protocol", "websocket")].concat();
+    let head = [request(&method, "/call", "alk_alice"), named("sec-websocket-version", "13")].concat();
     raw.send(HEADERS, END_HEADERS, 1, &head).await;
     assert_eq!(raw.next(HEADERS).await.payload[0], 0x88);
     // A last frame of binary data, masked with zeros (RFC 6455 §5.2).

@@ -38,4 +38,5 @@ mod server;
 mod testkit;
 
 pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
+pub use openapi::export::{ApiInfo, Exporter, openapi_for, to_openapi};
 pub use server::{Caller, HttpHandler, HttpHandlerBuilder};

@@ -1,0 +1,320 @@
+//! The JSON Schemas of an operation, as they stand in a description.
+//!
+//! A schema of an operation is a document of its own, with references within it (`#/$defs/…`). Here it becomes part of a
+//! larger one: each subschema that a reference is to stands once under `components/schemas`, with a name that begins with
+//! the operation's, and the references go there. So no two operations can be in each other's way, and a program that makes
+//! types of a description makes one of each. Schemas of older drafts are put into the words of 2020-12, which is the
+//! dialect of OpenAPI 3.1.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alknet_call::{JsonPointer, Schema};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+/// How much of a schema is copied as it is (enumerations, defaults, …), in values and bytes of text. No schema is as long,
+/// save one in which references lead into such values, and those are copied once for each.
+const MAX_COPIED: usize = 1 << 20;
+
+/// How long the own part of a name may be, in characters.
+const MAX_NAME: usize = 64;
+
+/// Where the parts of a description are that others refer to.
+const COMPONENTS: &str = "#/components/schemas/";
+
+/// A reference to a schema of the description.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("{COMPONENTS}{name}") })
+}
+
+/// The schemas of one operation that others refer to, by name.
+#[derive(Default)]
+pub(super) struct Schemas {
+    pub(super) by_name: BTreeMap<String, Value>,
+    names: Names,
+}
+
+impl Schemas {
+    /// Takes in a schema with everything that it refers to, under `name` and names that begin with it, and gives what
+    /// stands in the place of it.
+    pub(super) fn take(&mut self, name: &str, schema: Option<&Schema>) -> Value {
+        match schema.map(Schema::as_json) {
+            Some(Value::Object(keywords)) if !keywords.is_empty() => {}
+            Some(Value::Bool(false)) => return nothing(),
+            _ => return anything(),
+        }
+        let Some(root) = schema.map(Schema::as_json) else { return anything() };
+        let name = self.names.free(name.to_owned());
+        let mut lift = Lift::new(root, &name, &mut self.names);
+        match lift.all() {
+            Some(found) => {
+                self.by_name.extend(found);
+                reference(&name)
+            }
+            None => json!({ "description": "The schema is too intricate to be shown here; services/schema has it." }),
+        }
+    }
+
+    /// Adds a schema that is in its final form.
+    pub(super) fn add(&mut self, name: String, schema: Value) -> Value {
+        let name = self.names.free(name);
+        let reference = reference(&name);
+        self.by_name.insert(name, schema);
+        reference
+    }
+}
+
+/// What everything fits. Not `true`, which OpenAPI allows and generators stumble over.
+fn anything() -> Value {
+    json!({})
+}
+
+/// What nothing fits.
+fn nothing() -> Value {
+    json!({ "not": {} })
+}
+
+/// The names that are taken. Those that differ in case or punctuation alone would be one to a generator.
+#[derive(Default)]
+struct Names(HashMap<String, usize>);
+
+impl Names {
+    fn free(&mut self, wanted: String) -> String {
+        let mut name = wanted.clone();
+        loop {
+            if !self.0.contains_key(&folded(&name)) {
+                self.0.insert(folded(&name), 1);
+                return name;
+            }
+            let count = self.0.entry(folded(&wanted)).or_insert(1);
+            *count += 1;
+            name = format!("{wanted}-{count}");
+        }
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The part of a name that comes from the last word of a pointer.
+pub(super) fn word(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let word: String = text.chars().take(MAX_NAME).map(plain).collect();
+    match word.trim_matches('-') {
+        "" => "Part".to_owned(),
+        word => word.to_owned(),
+    }
+}
+
+/// What the keywords of a schema mean.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Draft {
+    /// 6 and 7: what stands beside a `$ref` does not count.
+    Seven,
+    /// 2019-09: `items` may be a list.
+    Nineteen,
+    /// 2020-12.
+    Twenty,
+}
+
+impl Draft {
+    fn of(schema: &Value) -> Self {
+        let text = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
+        match text {
+            _ if text.contains("draft-07") || text.contains("draft-06") => Self::Seven,
+            _ if text.contains("2019-09") => Self::Nineteen,
+            _ => Self::Twenty,
+        }
+    }
+}
+
+/// One schema on its way into the description. Its depth was limited when it was compiled.
+struct Lift<'a> {
+    root: &'a Value,
+    draft: Draft,
+    /// The names of what references are to, by place in memory.
+    names: HashMap<*const Value, String>,
+    /// What is still to be taken in.
+    wanted: Vec<&'a Value>,
+    /// How much may still be copied.
+    left: usize,
+}
+
+impl<'a> Lift<'a> {
+    fn new(root: &'a Value, name: &str, taken: &mut Names) -> Self {
+        let root_name = HashMap::from([(std::ptr::from_ref(root), name.to_owned())]);
+        let mut lift = Self { root, draft: Draft::of(root), names: root_name, wanted: vec![root], left: MAX_COPIED };
+        lift.name_targets(root, name, taken);
+        lift
+    }
+
+    /// Names everything that anything that looks like a reference is to. One too many does no harm.
+    fn name_targets(&mut self, value: &'a Value, prefix: &str, taken: &mut Names) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.name_targets(item, prefix, taken)),
+            Value::Object(fields) => {
+                if let Some((target, pointer)) = fields.get("$ref").and_then(|text| self.target(text)) {
+                    let last = pointer.rsplit('/').next().unwrap_or_default();
+                    let name = || taken.free(format!("{prefix}.{}", word(last)));
+                    self.names.entry(std::ptr::from_ref(target)).or_insert_with(name);
+                }
+                fields.values().for_each(|field| self.name_targets(field, prefix, taken));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a reference is to, and the pointer in it.
+    fn target(&self, reference: &Value) -> Option<(&'a Value, String)> {
+        let fragment = reference.as_str()?.strip_prefix('#')?;
+        let text = percent_decode_str(fragment).decode_utf8().ok()?;
+        let pointer: JsonPointer = text.parse().ok()?;
+        Some((pointer.resolve(self.root)?, text.into_owned()))
+    }
+
+    /// The schema and all that it refers to, by name; none if that would be too much.
+    fn all(&mut self) -> Option<BTreeMap<String, Value>> {
+        let mut all = BTreeMap::new();
+        while let Some(schema) = self.wanted.pop() {
+            let name = self.names.get(&std::ptr::from_ref(schema))?.clone();
+            if !all.contains_key(&name) {
+                let lifted = self.schema(schema)?;
+                all.insert(name, lifted);
+            }
+        }
+        Some(all)
+    }
+
+    /// A schema in the place where it stands: elsewhere, if anything refers to it.
+    fn place(&mut self, schema: &'a Value) -> Option<Value> {
+        match self.names.get(&std::ptr::from_ref(schema)) {
+            Some(name) => {
+                self.wanted.push(schema);
+                Some(reference(name))
+            }
+            None => self.schema(schema),
+        }
+    }
+
+    fn schema(&mut self, schema: &'a Value) -> Option<Value> {
+        match schema {
+            Value::Object(keywords) => self.keywords(keywords),
+            Value::Bool(false) => Some(nothing()),
+            _ => Some(anything()),
+        }
+    }
+
+    fn keywords(&mut self, keywords: &'a Map<String, Value>) -> Option<Value> {
+        if let (Some(text), Draft::Seven) = (keywords.get("$ref"), self.draft) {
+            return self.referred(text);
+        }
+        let listed = self.draft < Draft::Twenty && keywords.get("items").is_some_and(Value::is_array);
+        let mut lifted = Map::new();
+        for (keyword, value) in keywords {
+            match keyword.as_str() {
+                // Names and definitions have become components; a discriminator names schemas by other references.
+                "$schema" | "$id" | "$anchor" | "$dynamicAnchor" | "$recursiveAnchor" | "$vocabulary" | "$comment"
+                | "$defs" | "definitions" | "discriminator" | "xml" | "externalDocs" => {}
+                // What the older draft does not know means nothing there.
+                "prefixItems"
+                | "unevaluatedItems"
+                | "unevaluatedProperties"
+                | "dependentSchemas"
+                | "dependentRequired"
+                | "minContains"
+                | "maxContains"
+                    if self.draft == Draft::Seven => {}
+                "prefixItems" if self.draft < Draft::Twenty => {}
+                "additionalItems" if self.draft < Draft::Twenty => {
+                    if listed {
+                        lifted.insert("items".to_owned(), self.place(value)?);
+                    }
+                }
+                "dependencies" if self.draft < Draft::Twenty => self.dependencies(value, &mut lifted)?,
+                "$ref" => lifted.extend(self.referred(value)?.as_object().cloned().unwrap_or_default()),
+                "items" if listed => drop(lifted.insert("prefixItems".to_owned(), self.list(value)?)),
+                "additionalProperties" | "unevaluatedProperties" if value.is_boolean() => {
+                    lifted.insert(keyword.clone(), value.clone());
+                }
+                "not"
+                | "if"
+                | "then"
+                | "else"
+                | "contains"
+                | "propertyNames"
+                | "items"
+                | "unevaluatedItems"
+                | "additionalProperties"
+                | "unevaluatedProperties"
+                | "contentSchema" => {
+                    lifted.insert(keyword.clone(), self.place(value)?);
+                }
+                "allOf" | "anyOf" | "oneOf" | "prefixItems" => {
+                    lifted.insert(keyword.clone(), self.list(value)?);
+                }
+                "properties" | "patternProperties" | "dependentSchemas" => {
+                    lifted.insert(keyword.clone(), self.map(value)?);
+                }
+                _ => {
+                    self.left = self.left.checked_sub(weight(value))?;
+                    lifted.insert(keyword.clone(), value.clone());
+                }
+            }
+        }
+        Some(Value::Object(lifted))
+    }
+
+    /// What stands for a reference. One that leads nowhere was not found worth an error when the schema was compiled, as
+    /// no value ever gets to it.
+    fn referred(&mut self, text: &Value) -> Option<Value> {
+        match self.target(text) {
+            Some((target, _)) => self.place(target),
+            None => Some(anything()),
+        }
+    }
+
+    fn list(&mut self, schemas: &'a Value) -> Option<Value> {
+        schemas.as_array().into_iter().flatten().map(|schema| self.place(schema)).collect()
+    }
+
+    fn map(&mut self, schemas: &'a Value) -> Option<Value> {
+        let schemas = schemas.as_object().into_iter().flatten();
+        let lifted: Option<Map<_, _>> =
+            schemas.map(|(name, schema)| Some((name.clone(), self.place(schema)?))).collect();
+        lifted.map(Value::Object)
+    }
+
+    /// `dependencies` is two keywords by now: lists of names, and schemas.
+    fn dependencies(&mut self, value: &'a Value, lifted: &mut Map<String, Value>) -> Option<()> {
+        let (mut required, mut schemas) = (Map::new(), Map::new());
+        for (name, dependency) in value.as_object().into_iter().flatten() {
+            match dependency {
+                Value::Array(_) => {
+                    self.left = self.left.checked_sub(weight(dependency))?;
+                    required.insert(name.clone(), dependency.clone());
+                }
+                schema => drop(schemas.insert(name.clone(), self.place(schema)?)),
+            }
+        }
+        for (keyword, fields) in [("dependentRequired", required), ("dependentSchemas", schemas)] {
+            if !fields.is_empty() {
+                lifted.insert(keyword.to_owned(), Value::Object(fields));
+            }
+        }
+        Some(())
+    }
+}
+
+/// One for each value within `value`, and one for each byte of text.
+fn weight(value: &Value) -> usize {
+    1 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + weight(field)).sum(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -159,7 +159,7 @@ fn pay() -> OperationSpec {
     spec("shop/pay", "Pays for an order").with_access(scope("shop:pay")).with_input(schema(input))
 }
 
-/// A subscription.
+/// A subscription that can be resumed.
 fn follow() -> OperationSpec {
     let event = json!({ "oneOf": [{ "$ref": "#/$defs/moved" }, { "type": "null" }],
         "$defs": { "moved": { "type": "object", "properties": { "where": { "type": "string" } } } } });
@@ -167,6 +167,7 @@ fn follow() -> OperationSpec {
         .with_input(schema(json!({ "type": "object", "required": ["id"] })))
         .with_output(schema(event))
         .with_resource("order", "read", Some("/id".parse().unwrap()))
+        .with_resumes("/where".parse().unwrap(), "/after".parse().unwrap())
 }
 
 /// Recursive in both directions, once through the whole of it.

@@ -9,6 +9,7 @@ mod bad_input;
 mod call_client;
 mod callee;
 mod curl;
+mod http;
 mod namespaces;
 mod needs;
 mod node;
@@ -25,6 +26,7 @@ use needs::Need;
 fn main() -> ExitCode {
     let groups = [
         curl::tests(),
+        http::tests(),
         openssl::tests(),
         aioquic::tests(),
         call_client::tests(),

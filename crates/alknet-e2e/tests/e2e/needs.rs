@@ -11,6 +11,12 @@ pub(crate) enum Need {
     /// With its standard library alone.
     Python,
     Aioquic,
+    /// What tests a server by its description, makes a client of it, and says whether it is one.
+    OpenApiTools,
+    /// The HTTP/2 state machine of the hyper project for Python.
+    PythonH2,
+    /// `nghttp` and `h2load`.
+    Nghttp2,
     /// Root, and the tools that namespaces are made and looked into with.
     Machines,
     /// Root and iproute2.
@@ -24,6 +30,11 @@ impl Need {
             Self::OpenSsl => "openssl",
             Self::Python => "python3 of 3.11 or later",
             Self::Aioquic => "aioquic in target/e2e-python, which scripts/test makes",
+            Self::OpenApiTools => {
+                "schemathesis, openapi-python-client and openapi-spec-validator in target/e2e-python, which scripts/test makes"
+            }
+            Self::PythonH2 => "h2 in target/e2e-python, which scripts/test makes",
+            Self::Nghttp2 => "nghttp and h2load (nghttp2-client)",
             Self::Machines => "root, iproute2, util-linux and procps",
             Self::NetworkNamespaces => "root and iproute2",
         }
@@ -41,7 +52,10 @@ impl Need {
             Self::Curl => succeeds(Command::new("curl").arg("--version")),
             Self::OpenSsl => succeeds(Command::new("openssl").arg("version")),
             Self::Python => succeeds(Command::new("python3").args(["-c", "import asyncio; asyncio.timeout"])),
-            Self::Aioquic => succeeds(Command::new(python()).args(["-c", "import aioquic"])),
+            Self::Aioquic => has_modules("aioquic"),
+            Self::OpenApiTools => has_modules("schemathesis openapi_python_client openapi_spec_validator"),
+            Self::PythonH2 => has_modules("h2"),
+            Self::Nghttp2 => ["nghttp", "h2load"].into_iter().all(|tool| succeeds(Command::new(tool).arg("--version"))),
             Self::Machines => {
                 let tools = [["unshare", "--version"], ["nsenter", "--version"], ["pgrep", "--version"]];
                 let has = |[tool, version]: [&str; 2]| succeeds(Command::new(tool).arg(version));
@@ -56,8 +70,19 @@ impl Need {
 
 /// The Python with the packages of `scripts/requirements.txt`.
 pub(crate) fn python() -> PathBuf {
+    python_tool("python3")
+}
+
+/// A program that came with one of them.
+pub(crate) fn python_tool(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    root.join("target/e2e-python/bin/python3")
+    root.join("target/e2e-python/bin").join(name)
+}
+
+/// Looks for modules without loading them: that takes seconds.
+fn has_modules(names: &str) -> bool {
+    const LOOK: &str = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1].split())))";
+    succeeds(Command::new(python()).args(["-c", LOOK, names]))
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -61,7 +61,7 @@ fn operation(spec: &OperationSpec, id: &str, schemas: &mut Schemas) -> Value {
     put("tags", json!([dotted(spec.name.service())]));
     put("summary", summary(spec).into());
     put("description", description(spec).into());
-    if resumes(spec) {
+    if spec.resumes.is_some() {
         put("parameters", json!([last_event_id()]));
     }
     let input = schemas.take(&format!("{id}.Input"), spec.input.as_ref());
@@ -69,11 +69,6 @@ fn operation(spec: &OperationSpec, id: &str, schemas: &mut Schemas) -> Value {
     put("requestBody", body);
     put("responses", responses(spec, id, schemas));
     Value::Object(operation)
-}
-
-/// Whether the operation takes up where a reader left off, by `Last-Event-ID`. This is the one place that knows.
-fn resumes(_: &OperationSpec) -> bool {
-    false
 }
 
 fn last_event_id() -> Value {
@@ -255,6 +250,15 @@ mod tests {
         let subscription = post(spec("").with_kind(OperationKind::Subscription).with_output(schema));
         let content = &subscription["responses"]["200"]["content"];
         assert_eq!(content["text/event-stream"]["x-alknet-event-schema"]["$ref"], "#/components/schemas/a.b.Event");
-        assert!(subscription["responses"].get("406").is_some());
+        assert!(subscription["responses"].get("406").is_some() && subscription.get("parameters").is_none());
+    }
+
+    #[test]
+    fn what_can_be_resumed_takes_the_id_of_the_last_event() {
+        let resumed = spec("").with_kind(OperationKind::Subscription);
+        let resumed = post(resumed.with_resumes("/next".parse().unwrap(), "/from".parse().unwrap()));
+        let parameter = &resumed["parameters"][0];
+        assert_eq!((&parameter["name"], &parameter["in"]), (&json!("Last-Event-ID"), &json!("header")));
+        assert_eq!(parameter.get("required"), None);
     }
 }

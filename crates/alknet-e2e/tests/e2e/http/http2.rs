@@ -18,7 +18,7 @@ pub(super) fn tests() -> Vec<Test> {
 /// Each thing that a client may do wrong ends the stream or the connection with the code that the RFC has for it.
 fn conformance() -> anyhow::Result<()> {
     let node = Node::start()?;
-    let (ok, said) = client(python(), &[CONFORMANCE, "127.0.0.1", &node.port.to_string()], "")?;
+    let (ok, said) = client(python(), &[CONFORMANCE, "127.0.0.1", &node.port.to_string(), &node.token], "")?;
     ensure!(ok, "{said}");
     let last = said.lines().last().unwrap_or_default();
     ensure!(last.ends_with(" of them as the RFC has it"), "{said}");

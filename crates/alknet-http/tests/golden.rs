@@ -136,8 +136,8 @@ fn cancel() -> OperationSpec {
 
 /// On all resources.
 fn orders() -> OperationSpec {
-    let output =
-        json!({ "type": "object", "properties": { "orders": { "type": "array", "items": { "type": "object" } } } });
+    let order = json!({ "type": "object", "properties": { "id": { "type": "string" } } });
+    let output = json!({ "type": "object", "properties": { "orders": { "type": "array", "items": order } } });
     spec("shop/list", "Lists the caller's orders")
         .with_access(scope("shop:read"))
         .with_output(schema(output))

@@ -1,10 +1,10 @@
 //! The JSON Schemas of an operation, as they stand in a description.
 //!
 //! A schema of an operation is a document of its own, with references within it (`#/$defs/…`). Here it becomes part of a
-//! larger one: each subschema that a reference is to stands once under `components/schemas`, with a name that begins with
-//! the operation's, and the references go there. So no two operations can be in each other's way, and a program that makes
-//! types of a description makes one of each. Schemas of older drafts are put into the words of 2020-12, which is the
-//! dialect of OpenAPI 3.1.
+//! larger one: each subschema that a reference is to, and each that describes an object, stands once under
+//! `components/schemas`, with a name that begins with the operation's, and references go there. So no two operations can be
+//! in each other's way, and a program that makes types of a description makes one of each, with a name. Schemas of older
+//! drafts are put into the words of 2020-12, which is the dialect of OpenAPI 3.1.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +16,9 @@ use serde_json::{Map, Value, json};
 /// save one in which references lead into such values, and those are copied once for each.
 const MAX_COPIED: usize = 1 << 20;
 
-/// How long the own part of a name may be, in characters.
-const MAX_NAME: usize = 64;
+/// How long a word of a name may be, in characters, and from which length on a name has no more words.
+const MAX_WORD: usize = 64;
+const MAX_NAME: usize = 256;
 
 /// Where the parts of a description are that others refer to.
 const COMPONENTS: &str = "#/components/schemas/";
@@ -100,7 +101,7 @@ fn folded(name: &str) -> String {
 /// The part of a name that comes from the last word of a pointer.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-    let word: String = text.chars().take(MAX_NAME).map(plain).collect();
+    let word: String = text.chars().take(MAX_WORD).map(plain).collect();
     match word.trim_matches('-') {
         "" => "Part".to_owned(),
         word => word.to_owned(),
@@ -143,26 +144,67 @@ struct Lift<'a> {
 
 impl<'a> Lift<'a> {
     fn new(root: &'a Value, name: &str, taken: &mut Names) -> Self {
-        let root_name = HashMap::from([(std::ptr::from_ref(root), name.to_owned())]);
-        let mut lift = Self { root, draft: Draft::of(root), names: root_name, wanted: vec![root], left: MAX_COPIED };
-        lift.name_targets(root, name, taken);
+        let names = HashMap::from([(std::ptr::from_ref(root), name.to_owned())]);
+        let mut lift = Self { root, draft: Draft::of(root), names, wanted: vec![root], left: MAX_COPIED };
+        lift.name(root, name, name, taken);
         lift
     }
 
-    /// Names everything that anything that looks like a reference is to. One too many does no harm.
-    fn name_targets(&mut self, value: &'a Value, prefix: &str, taken: &mut Names) {
-        match value {
-            Value::Array(items) => items.iter().for_each(|item| self.name_targets(item, prefix, taken)),
-            Value::Object(fields) => {
-                if let Some((target, pointer)) = fields.get("$ref").and_then(|text| self.target(text)) {
-                    let last = pointer.rsplit('/').next().unwrap_or_default();
-                    let name = || taken.free(format!("{prefix}.{}", word(last)));
-                    self.names.entry(std::ptr::from_ref(target)).or_insert_with(name);
-                }
-                fields.values().for_each(|field| self.name_targets(field, prefix, taken));
-            }
-            _ => {}
+    /// Gives names to what gets them in a schema. `owner` is the name of what it is part of; `path` says where in that.
+    fn name(&mut self, schema: &'a Value, owner: &str, path: &str, taken: &mut Names) {
+        let Value::Object(keywords) = schema else { return };
+        if let Some((target, pointer)) = keywords.get("$ref").and_then(|text| self.target(text)) {
+            let last = pointer.rsplit('/').next().unwrap_or_default();
+            self.name_one(target, || format!("{owner}.{}", word(last)), taken);
         }
+        if is_object(keywords) {
+            self.name_one(schema, || path.to_owned(), taken);
+        }
+        let (owner, path) = match self.names.get(&std::ptr::from_ref(schema)).cloned() {
+            Some(name) => (name.clone(), name),
+            None => (owner.to_owned(), path.to_owned()),
+        };
+        for (keyword, value) in keywords {
+            match (keyword.as_str(), value) {
+                (
+                    "properties" | "patternProperties" | "dependentSchemas" | "dependencies" | "$defs" | "definitions",
+                    _,
+                ) => {
+                    for (name, schema) in value.as_object().into_iter().flatten() {
+                        self.name(schema, &owner, &under(&path, name), taken);
+                    }
+                }
+                ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
+                    for (place, schema) in schemas.iter().enumerate() {
+                        self.name(schema, &owner, &under(&path, &place.to_string()), taken);
+                    }
+                }
+                (
+                    "items"
+                    | "additionalItems"
+                    | "unevaluatedItems"
+                    | "additionalProperties"
+                    | "unevaluatedProperties"
+                    | "contains"
+                    | "not"
+                    | "if"
+                    | "then"
+                    | "else"
+                    | "propertyNames"
+                    | "contentSchema",
+                    schema,
+                ) => {
+                    // What a field is a list of may be called as the field.
+                    let path = if path == owner { under(&path, keyword) } else { path.clone() };
+                    self.name(schema, &owner, &path, taken);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn name_one(&mut self, schema: &'a Value, name: impl FnOnce() -> String, taken: &mut Names) {
+        self.names.entry(std::ptr::from_ref(schema)).or_insert_with(|| taken.free(name()));
     }
 
     /// What a reference is to, and the pointer in it.
@@ -304,6 +346,17 @@ impl<'a> Lift<'a> {
         }
         Some(())
     }
+}
+
+/// Whether a schema describes the fields of an object, so that a type would be made of it.
+fn is_object(keywords: &Map<String, Value>) -> bool {
+    let describes = |keyword| keywords.get(keyword).and_then(Value::as_object).is_some_and(|fields| !fields.is_empty());
+    describes("properties") || describes("additionalProperties")
+}
+
+/// The name of a part.
+fn under(path: &str, part: &str) -> String {
+    if path.len() < MAX_NAME { format!("{path}.{}", word(part)) } else { path.to_owned() }
 }
 
 /// One for each value within `value`, and one for each byte of text.

@@ -67,6 +67,40 @@ fn what_is_referred_to_stands_once_wherever_it_stood() {
 }
 
 #[test]
+fn objects_within_are_named_after_the_fields_that_they_stand_in() {
+    let code = json!({ "type": "object", "properties": { "code": { "type": "integer" } } });
+    let labels = json!({ "type": ["object", "null"], "additionalProperties": { "type": "string" } });
+    let all = lifted(json!({ "properties": {
+        "rows": { "type": "array", "items": { "properties": { "labels": labels } } },
+        "exit": { "oneOf": [code, { "properties": { "signal": true } }, { "type": "null" }] },
+        "anything": { "type": "object" },
+    } }));
+    let names: Vec<_> = all.keys().map(|name| name.trim_start_matches("a.b.Input")).collect();
+    assert_eq!(names, ["", ".exit.0", ".exit.1", ".rows", ".rows.labels"]);
+    assert_eq!(all["a.b.Input.rows.labels"], labels);
+    let fields = &all["a.b.Input"]["properties"];
+    assert_eq!(fields["rows"], json!({ "type": "array", "items": reference("a.b.Input.rows") }));
+    assert_eq!(
+        (&fields["exit"]["oneOf"][0], &fields["exit"]["oneOf"][2]),
+        (&reference("a.b.Input.exit.0"), &json!({ "type": "null" }))
+    );
+    assert_eq!(fields["anything"], json!({ "type": "object" }));
+
+    let all = lifted(json!({ "items": { "properties": { "a": true } } }));
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["a.b.Input", "a.b.Input.items"]);
+}
+
+#[test]
+fn names_do_not_grow_with_the_depth() {
+    let mut schema = json!({ "properties": { "leaf": true } });
+    for _ in 0..40 {
+        schema = json!({ "properties": { ("x".repeat(100)): schema } });
+    }
+    let all = lifted(schema);
+    assert!(all.len() == 41 && all.keys().all(|name| name.len() < 400));
+}
+
+#[test]
 fn data_that_looks_like_a_reference_stays_data() {
     let schema = json!({ "properties": { "$ref": { "const": { "$ref": "#/x" } } }, "default": { "$defs": 1 } });
     assert_eq!(only(schema.clone()), schema);

@@ -41,7 +41,7 @@ from generated_node.models import (  # noqa: E402
     Problem,
     TtyAttachInput,
     TtyKillInput,
-    TtySpawnErrorSpawnFAILED,
+    TtySpawnErrorSpawnFailed,
     TtySpawnInput,
     TtySpawnOutput,
     TtyWriteInput,
@@ -64,7 +64,7 @@ assert [listed.id for listed in tty_list.sync(client=client).terminals] == [term
 refused = tty_kill.sync(client=client, body=TtyKillInput(id="t-none"))
 assert isinstance(refused, Problem) and (refused.status, refused.code) == (403, "FORBIDDEN"), refused
 failed = tty_spawn.sync(client=client, body=TtySpawnInput(command="/no/such/program"))
-assert isinstance(failed, TtySpawnErrorSpawnFAILED) and failed.code == "SPAWN_FAILED", failed
+assert isinstance(failed, TtySpawnErrorSpawnFailed) and failed.code == "SPAWN_FAILED", failed
 
 # A subscription, up to its end: the client gets the text of all events.
 typed = TtyWriteInput(id=terminal.id)

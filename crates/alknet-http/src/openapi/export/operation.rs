@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::problem::{COMMON, declared, is_common};
-use super::schema::{Schemas, word};
+use super::schema::Schemas;
 
 /// How long a summary may be, in characters.
 const MAX_SUMMARY: usize = 120;
@@ -165,7 +165,7 @@ fn failures(spec: &OperationSpec, id: &str, schemas: &mut Schemas) -> Option<Val
     let mut each: Vec<_> = own
         .into_values()
         .map(|error| {
-            let name = format!("{id}.Error.{}", word(&error.code));
+            let name = format!("{id}.Error.{}", type_name(&error.code));
             let details = error.details.as_ref();
             let details = details.map(|details| schemas.take(&format!("{name}.Details"), Some(details)));
             schemas.add(name, declared(error, details))
@@ -180,6 +180,16 @@ fn failures(spec: &OperationSpec, id: &str, schemas: &mut Schemas) -> Option<Val
         "description": "A failure of the operation's own; `code` says which.",
         "content": { "application/problem+json": { "schema": schema } },
     }))
+}
+
+/// A code as types are called: `NOT_THERE` is `NotThere`.
+fn type_name(code: &str) -> String {
+    let words = code.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = words.map(|word| word.char_indices().map(|(at, c)| if at == 0 { c } else { c.to_ascii_lowercase() }));
+    match words.flatten().collect::<String>() {
+        name if name.is_empty() => "Part".to_owned(),
+        name => name,
+    }
 }
 
 #[cfg(test)]
@@ -235,11 +245,18 @@ mod tests {
         let responses = &item["post"]["responses"];
         let schema = &responses["422"]["content"]["application/problem+json"]["schema"];
         let reference = |name: &str| super::super::schema::reference(name);
-        assert_eq!(schema, &json!({ "oneOf": [reference("a.b.Error.BUSY"), reference("a.b.Error.busy-2")] }));
-        let busy: Value = serde_json::from_str(described.schemas["a.b.Error.BUSY"].get()).unwrap();
+        assert_eq!(schema, &json!({ "oneOf": [reference("a.b.Error.Busy"), reference("a.b.Error.busy-2")] }));
+        let busy: Value = serde_json::from_str(described.schemas["a.b.Error.Busy"].get()).unwrap();
         assert_eq!(busy["properties"]["code"], json!({ "type": "string", "const": "BUSY" }));
-        assert_eq!(busy["properties"]["details"], reference("a.b.Error.BUSY.Details"));
+        assert_eq!(busy["properties"]["details"], reference("a.b.Error.Busy.Details"));
         assert!(responses["404"]["description"].as_str().unwrap().ends_with(" No such thing."));
+    }
+
+    #[test]
+    fn codes_become_names_of_types() {
+        for (code, name) in [("SOLD_OUT", "SoldOut"), ("Busy", "Busy"), ("a-1 b", "a1b"), ("!", "Part"), ("ÄX", "X")] {
+            assert_eq!(type_name(code), name);
+        }
     }
 
     #[test]

@@ -49,8 +49,9 @@ impl Schemas {
         let mut lift = Lift::new(root, &name, &mut self.names);
         match lift.all() {
             Some(found) => {
+                let place = stand_in(root, &name);
                 self.by_name.extend(found);
-                reference(&name)
+                place
             }
             None => json!({ "description": "The schema is too intricate to be shown here; services/schema has it." }),
         }
@@ -99,7 +100,7 @@ fn folded(name: &str) -> String {
 }
 
 /// The part of a name that comes from the last word of a pointer.
-pub(super) fn word(text: &str) -> String {
+fn word(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let word: String = text.chars().take(MAX_WORD).map(plain).collect();
     match word.trim_matches('-') {
@@ -221,7 +222,7 @@ impl<'a> Lift<'a> {
         while let Some(schema) = self.wanted.pop() {
             let name = self.names.get(&std::ptr::from_ref(schema))?.clone();
             if !all.contains_key(&name) {
-                let lifted = self.schema(schema)?;
+                let lifted = self.schema(schema, true)?;
                 all.insert(name, lifted);
             }
         }
@@ -233,24 +234,26 @@ impl<'a> Lift<'a> {
         match self.names.get(&std::ptr::from_ref(schema)) {
             Some(name) => {
                 self.wanted.push(schema);
-                Some(reference(name))
+                Some(stand_in(schema, name))
             }
-            None => self.schema(schema),
+            None => self.schema(schema, false),
         }
     }
 
-    fn schema(&mut self, schema: &'a Value) -> Option<Value> {
+    fn schema(&mut self, schema: &'a Value, has_name: bool) -> Option<Value> {
         match schema {
-            Value::Object(keywords) => self.keywords(keywords),
+            Value::Object(keywords) => self.keywords(keywords, has_name),
             Value::Bool(false) => Some(nothing()),
             _ => Some(anything()),
         }
     }
 
-    fn keywords(&mut self, keywords: &'a Map<String, Value>) -> Option<Value> {
+    fn keywords(&mut self, keywords: &'a Map<String, Value>, has_name: bool) -> Option<Value> {
         if let (Some(text), Draft::Seven) = (keywords.get("$ref"), self.draft) {
             return self.referred(text);
         }
+        let nullable = has_name && is_nullable_object(keywords);
+        let mut referred = None;
         let listed = self.draft < Draft::Twenty && keywords.get("items").is_some_and(Value::is_array);
         let mut lifted = Map::new();
         for (keyword, value) in keywords {
@@ -274,7 +277,10 @@ impl<'a> Lift<'a> {
                     }
                 }
                 "dependencies" if self.draft < Draft::Twenty => self.dependencies(value, &mut lifted)?,
-                "$ref" => lifted.extend(self.referred(value)?.as_object().cloned().unwrap_or_default()),
+                "$ref" => referred = Some(self.referred(value)?),
+                // Beside a reference to this it says that there may be `null` instead.
+                "type" if nullable => drop(lifted.insert(keyword.clone(), "object".into())),
+                "default" if nullable && value.is_null() => {}
                 "items" if listed => drop(lifted.insert("prefixItems".to_owned(), self.list(value)?)),
                 "additionalProperties" | "unevaluatedProperties" if value.is_boolean() => {
                     lifted.insert(keyword.clone(), value.clone());
@@ -304,7 +310,10 @@ impl<'a> Lift<'a> {
                 }
             }
         }
-        Some(Value::Object(lifted))
+        match referred {
+            Some(referred) => Some(both(referred, lifted)),
+            None => Some(Value::Object(lifted)),
+        }
     }
 
     /// What stands for a reference. One that leads nowhere was not found worth an error when the schema was compiled, as
@@ -352,6 +361,38 @@ impl<'a> Lift<'a> {
 fn is_object(keywords: &Map<String, Value>) -> bool {
     let describes = |keyword| keywords.get(keyword).and_then(Value::as_object).is_some_and(|fields| !fields.is_empty());
     describes("properties") || describes("additionalProperties")
+}
+
+/// Whether a schema is for an object or `null`, and says nothing else of `null`.
+fn is_nullable_object(keywords: &Map<String, Value>) -> bool {
+    const OF_ALL_VALUES: [&str; 8] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "enum", "const"];
+    let types = keywords.get("type").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let nullable = types.len() == 2 && ["object", "null"].iter().all(|name| types.iter().any(|kind| kind == name));
+    nullable && is_object(keywords) && !OF_ALL_VALUES.iter().any(|keyword| keywords.contains_key(*keyword))
+}
+
+/// What stands in the place of a schema that has a name. That an object may be missing is said in that place, so that the
+/// name is that of the object.
+fn stand_in(schema: &Value, name: &str) -> Value {
+    match schema.as_object().is_some_and(is_nullable_object) {
+        true => json!({ "oneOf": [reference(name), { "type": "null" }] }),
+        false => reference(name),
+    }
+}
+
+/// A schema for what fits both what stands for a reference and what stood beside it.
+fn both(referred: Value, mut beside: Map<String, Value>) -> Value {
+    if beside.is_empty() {
+        return referred;
+    }
+    match referred.get("$ref") {
+        Some(text) => drop(beside.insert("$ref".to_owned(), text.clone())),
+        None => match beside.entry("allOf").or_insert_with(|| json!([])) {
+            Value::Array(all) => all.push(referred),
+            _ => {}
+        },
+    }
+    Value::Object(beside)
 }
 
 /// The name of a part.

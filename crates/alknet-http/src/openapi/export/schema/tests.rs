@@ -77,7 +77,7 @@ fn objects_within_are_named_after_the_fields_that_they_stand_in() {
     } }));
     let names: Vec<_> = all.keys().map(|name| name.trim_start_matches("a.b.Input")).collect();
     assert_eq!(names, ["", ".exit.0", ".exit.1", ".rows", ".rows.labels"]);
-    assert_eq!(all["a.b.Input.rows.labels"], labels);
+    assert_eq!(all["a.b.Input.rows.labels"], json!({ "type": "object", "additionalProperties": { "type": "string" } }));
     let fields = &all["a.b.Input"]["properties"];
     assert_eq!(fields["rows"], json!({ "type": "array", "items": reference("a.b.Input.rows") }));
     assert_eq!(
@@ -88,6 +88,37 @@ fn objects_within_are_named_after_the_fields_that_they_stand_in() {
 
     let all = lifted(json!({ "items": { "properties": { "a": true } } }));
     assert_eq!(all.keys().collect::<Vec<_>>(), ["a.b.Input", "a.b.Input.items"]);
+}
+
+#[test]
+fn an_object_that_may_be_null_has_a_name_without_the_null() {
+    let nullable = |name: &str| json!({ "oneOf": [reference(name), { "type": "null" }] });
+    let person = json!({ "type": ["object", "null"], "properties": { "name": true }, "default": null });
+    let mut schemas = Schemas::default();
+    let place = schemas.take("a.b.Input", Some(&Schema::new(person.clone()).unwrap()));
+    assert_eq!(place, nullable("a.b.Input"));
+    assert_eq!(schemas.by_name["a.b.Input"], json!({ "type": "object", "properties": { "name": {} } }));
+
+    // References to it may have company.
+    let all = lifted(json!({
+        "properties": {
+            "plain": { "$ref": "#/$defs/person" },
+            "more": { "$ref": "#/$defs/person", "oneOf": [true], "allOf": [true] },
+        },
+        "$defs": { "person": person },
+    }));
+    let fields = &all["a.b.Input"]["properties"];
+    assert_eq!(fields["plain"], nullable("a.b.Input.person"));
+    assert_eq!(fields["more"], json!({ "oneOf": [{}], "allOf": [{}, nullable("a.b.Input.person")] }));
+
+    // So it is where no name was looked for: within something that is no keyword.
+    let inner = json!({ "type": ["object", "null"], "properties": { "b": {} } });
+    let all = lifted(json!({ "$ref": "#/x", "x": { "properties": { "a": inner } } }));
+    assert_eq!(all["a.b.Input.x"], json!({ "properties": { "a": inner } }));
+
+    // Where more than the type speaks of null, all stays as it is.
+    let closed = json!({ "type": ["object", "null"], "properties": { "name": {} }, "not": { "const": null } });
+    assert_eq!(only(closed.clone()), closed);
 }
 
 #[test]
@@ -184,6 +215,7 @@ fn schema_and_value() -> impl Strategy<Value = (Value, Value)> {
         Just(json!(false)),
         (0..3usize).prop_map(|n| json!({ "properties": { "a": { "$ref": format!("#/$defs/d{n}") } } })),
         Just(json!({ "properties": { "b": { "$ref": "#" } } })),
+        Just(json!({ "type": ["null", "object"], "properties": { "b": { "$ref": "#/$defs/d1", "enum": [1, null] } } })),
         Just(json!({ "properties": { "b": { "$ref": "#/$defs/d0/properties/a" } } })),
     ];
     let schema = leaf.prop_recursive(3, 12, 3, |inner| {

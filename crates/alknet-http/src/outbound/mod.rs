@@ -22,6 +22,6 @@ pub use config::{ClientCertificate, OutboundConfig};
 pub use error::{FetchError, OutboundError, RequestError};
 
 pub(crate) use body::{read, read_start};
-pub(crate) use client::is_private;
+pub(crate) use client::{Deadline, is_private};
 pub(crate) use events::{Event, EventReader};
 pub(crate) use retry::retry_after;

@@ -1,0 +1,236 @@
+//! Operations from the description of a service.
+
+use std::sync::Arc;
+
+use alknet_call::{
+    Access, AdapterError, Bundle, Capabilities, InvalidName, OperationAdapter, OperationContext, OperationKind,
+    OperationName, OperationPattern, OperationSpec, Provenance,
+};
+use alknet_core::BoxFuture;
+use serde_json::Value;
+use url::Url;
+
+use super::call::HttpCall;
+use super::credentials::Security;
+use super::model::{AnswerKind, HttpOperation, LeftOut, SecurityScheme, Service};
+use super::request::RequestPlan;
+use super::token::Tokens;
+use crate::HttpClient;
+
+/// What of a service is imported, and how. It has no `Debug`: there may be secrets in it.
+#[derive(Clone)]
+pub struct ImportOptions {
+    /// Which operations: those that one of these names, without the name of the source (`issues/*`) or with it
+    /// (`github/issues/*`). Default: all.
+    pub operations: Vec<OperationPattern>,
+    /// Who can run them. Default: any known peer.
+    pub access: Access,
+    /// Whether they can be seen from outside. Default: they are internal.
+    pub exported: bool,
+    /// Where the service is, in the place of all servers that the description names.
+    pub server: Option<Url>,
+    /// The secrets to call it with, by the names of the description's security schemes; the one called `*` is for each
+    /// scheme that has none of its own. A service that describes no schemes at all gets it as a bearer token.
+    pub capabilities: Capabilities,
+}
+
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self {
+            operations: "**".parse().into_iter().collect(),
+            access: Access::default(),
+            exported: false,
+            server: None,
+            capabilities: Capabilities::default(),
+        }
+    }
+}
+
+impl ImportOptions {
+    /// Whether the operation `name` of the source is imported.
+    pub(crate) fn wants(&self, source: &str, name: &str) -> bool {
+        let Ok(full) = format!("{source}/{name}").parse() else { return false };
+        self.operations.iter().any(|pattern| names(pattern, source, &full))
+    }
+}
+
+fn names(pattern: &OperationPattern, source: &str, full: &OperationName) -> bool {
+    pattern.matches(full) || pattern.prefixed(source).is_ok_and(|pattern| pattern.matches(full))
+}
+
+/// Makes operations of the description of an HTTP service. Each is called `source/operation`; one that answers with events
+/// is a subscription. Their input is an object with the parameters by name, and the `body`.
+///
+/// The secrets for a call are the call's [capabilities](OperationContext::capabilities), and come from nowhere else. They
+/// stand in no output and in no error, even if the service sends them back.
+pub struct FromOpenApi {
+    title: String,
+    version: String,
+    operations: Vec<Operation>,
+    left_out: Vec<LeftOut>,
+    remarks: Vec<(OperationName, String)>,
+    unmatched: Vec<OperationPattern>,
+    exported: bool,
+    capabilities: Capabilities,
+}
+
+struct Operation {
+    spec: OperationSpec,
+    call: Arc<HttpCall>,
+}
+
+impl FromOpenApi {
+    /// Plans the operations of a service that is called `source` here.
+    pub(crate) fn of(
+        source: &str,
+        service: Service,
+        options: ImportOptions,
+        client: &HttpClient,
+    ) -> Result<Self, ImportError> {
+        // Any operation would do: what is to be found out is whether the source is a word of a name.
+        format!("{source}/x").parse::<OperationName>().map_err(ImportError::Name)?;
+        let Service { title, version, servers, schemes, operations, left_out } = service;
+        let tokens = Arc::new(Tokens::new(client.clone()));
+        let planner = Planner { source, options: &options, servers, schemes, client, tokens };
+        let mut import = Self {
+            title,
+            version,
+            operations: Vec::with_capacity(operations.len()),
+            left_out,
+            remarks: Vec::new(),
+            unmatched: Vec::new(),
+            exported: options.exported,
+            capabilities: options.capabilities.clone(),
+        };
+        for mut operation in operations.into_iter().filter(|operation| options.wants(source, &operation.name)) {
+            let remarks = std::mem::take(&mut operation.remarks);
+            match planner.plan(&operation) {
+                Ok(planned) => {
+                    let named = |remark| (planned.spec.name.clone(), remark);
+                    import.remarks.extend(remarks.into_iter().map(named));
+                    import.operations.push(planned);
+                }
+                Err(reason) => {
+                    let operation = format!("{} {}", operation.method, operation.path);
+                    import.left_out.push(LeftOut { operation, reason });
+                }
+            }
+        }
+        let unmatched = |pattern: &&OperationPattern| {
+            !import.operations.iter().any(|operation| names(pattern, source, &operation.spec.name))
+        };
+        import.unmatched = options.operations.iter().filter(unmatched).cloned().collect();
+        Ok(import)
+    }
+
+    /// What the service calls itself.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The version of the service's interface, as it calls it.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The operations that are imported.
+    pub fn operations(&self) -> impl Iterator<Item = &OperationSpec> {
+        self.operations.iter().map(|operation| &operation.spec)
+    }
+
+    /// What the description offers and cannot be called, as `GET /pets/{id}`, with the reason.
+    pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.left_out.iter().map(|left_out| (left_out.operation.as_str(), left_out.reason.as_str()))
+    }
+
+    /// What of an operation's description had to be given up.
+    pub fn remarks(&self) -> impl Iterator<Item = (&OperationName, &str)> {
+        self.remarks.iter().map(|(name, remark)| (name, remark.as_str()))
+    }
+
+    /// The patterns that name no operation: misspelt, most likely.
+    pub fn unmatched(&self) -> &[OperationPattern] {
+        &self.unmatched
+    }
+
+    fn bundle(&self, operation: &Operation) -> Bundle {
+        let (spec, call) = (operation.spec.clone(), operation.call.clone());
+        let bundle = match spec.kind {
+            OperationKind::Subscription => {
+                Bundle::subscription(spec, move |context, input| call.clone().subscribe(context, input))
+            }
+            _ => Bundle::call(spec, move |context: OperationContext, input: Value| {
+                let call = call.clone();
+                async move { call.run(&context, input).await }
+            }),
+        };
+        let bundle = bundle.with_provenance(Provenance::FromOpenApi).with_capabilities(self.capabilities.clone());
+        if self.exported { bundle.exported() } else { bundle }
+    }
+}
+
+impl OperationAdapter for FromOpenApi {
+    fn provenance(&self) -> Provenance {
+        Provenance::FromOpenApi
+    }
+
+    fn import(&self) -> BoxFuture<'_, Result<Vec<Bundle>, AdapterError>> {
+        Box::pin(async { Ok(self.operations.iter().map(|operation| self.bundle(operation)).collect()) })
+    }
+}
+
+/// What the operations of a source have in common.
+struct Planner<'a> {
+    source: &'a str,
+    options: &'a ImportOptions,
+    servers: Vec<Url>,
+    schemes: std::collections::BTreeMap<String, SecurityScheme>,
+    client: &'a HttpClient,
+    tokens: Arc<Tokens>,
+}
+
+impl Planner<'_> {
+    /// Makes a plan, or gives the reason why there can be none.
+    fn plan(&self, operation: &HttpOperation) -> Result<Operation, String> {
+        let name: OperationName =
+            format!("{}/{}", self.source, operation.name).parse().map_err(|error: InvalidName| error.to_string())?;
+        let servers = self.options.server.iter().chain(&operation.servers).chain(&self.servers);
+        let server = servers.into_iter().next().ok_or("no server is named, so say which one to call")?;
+        let security = Security::new(operation, &self.schemes)?;
+        let request = RequestPlan::new(operation, server, |place, name| security.is_credential(place, name))?;
+        let call = HttpCall {
+            name: name.clone(),
+            request,
+            security,
+            client: self.client.clone(),
+            tokens: self.tokens.clone(),
+        };
+        Ok(Operation { spec: self.spec(name, operation), call: Arc::new(call) })
+    }
+
+    fn spec(&self, name: OperationName, operation: &HttpOperation) -> OperationSpec {
+        let kind = match operation.answer.kind {
+            AnswerKind::One => OperationKind::Call,
+            AnswerKind::Events => OperationKind::Subscription,
+        };
+        let spec = OperationSpec::new(name)
+            .with_description(operation.description.as_str())
+            .with_kind(kind)
+            .with_access(self.options.access.clone())
+            .with_input(operation.input.clone())
+            .with_output(operation.output.clone());
+        operation.errors.iter().cloned().fold(spec, OperationSpec::with_error)
+    }
+}
+
+/// Why a service cannot be imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The source cannot be called that.
+    #[error("the name of the source makes no names of operations: {0}")]
+    Name(#[source] InvalidName),
+}
+
+#[cfg(test)]
+mod tests;

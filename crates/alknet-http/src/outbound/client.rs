@@ -1,6 +1,5 @@
 //! The client.
 
-use std::error::Error as _;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;

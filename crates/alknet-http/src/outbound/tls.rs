@@ -86,30 +86,4 @@ fn refused(error: rustls::Error) -> OutboundError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_cannot_be_used_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("empty.pem"), "").unwrap();
-        std::fs::write(path("broken.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-        let bundle = |name| {
-            let config = OutboundConfig { ca_bundle: Some(path(name)), ..OutboundConfig::default() };
-            client_config(&config).err().unwrap().to_string()
-        };
-        assert!(bundle("empty.pem").ends_with("empty.pem cannot be used: it holds no certificate"));
-        assert!(bundle("broken.pem").contains("broken.pem cannot be used: "));
-        assert!(bundle("missing.pem").contains("missing.pem cannot be read: "));
-        let files = ClientCertificate { certificate: path("broken.pem"), key: path("empty.pem") };
-        let config = OutboundConfig { client_certificate: Some(files), ..OutboundConfig::default() };
-        assert!(client_config(&config).err().unwrap().to_string().contains("empty.pem cannot be used: "));
-    }
-
-    #[test]
-    fn both_versions_of_http_are_offered() {
-        let tls = client_config(&OutboundConfig::default()).unwrap();
-        assert_eq!(tls.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
-    }
-}
+mod tests;

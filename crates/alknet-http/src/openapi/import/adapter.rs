@@ -1,5 +1,6 @@
 //! Operations from the description of a service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alknet_call::{
@@ -10,11 +11,8 @@ use alknet_core::BoxFuture;
 use serde_json::Value;
 use url::Url;
 
-use super::call::HttpCall;
-use super::credentials::Security;
 use super::model::{AnswerKind, HttpOperation, LeftOut, SecurityScheme, Service};
-use super::request::RequestPlan;
-use super::token::Tokens;
+use super::run::{HttpCall, Tokens};
 use crate::HttpClient;
 
 /// What of a service is imported, and how. It has no `Debug`: there may be secrets in it.
@@ -27,7 +25,8 @@ pub struct ImportOptions {
     pub access: Access,
     /// Whether they can be seen from outside. Default: they are internal.
     pub exported: bool,
-    /// Where the service is, in the place of all servers that the description names.
+    /// Where the service is, in the place of all servers that the description names. Without, the credentials go where
+    /// the description says.
     pub server: Option<Url>,
     /// The secrets to call it with, by the names of the description's security schemes; the one called `*` is for each
     /// scheme that has none of its own. A service that describes no schemes at all gets it as a bearer token.
@@ -85,13 +84,13 @@ impl FromOpenApi {
         source: &str,
         service: Service,
         options: ImportOptions,
-        client: &HttpClient,
+        client: HttpClient,
     ) -> Result<Self, ImportError> {
         // Any operation would do: what is to be found out is whether the source is a word of a name.
         format!("{source}/x").parse::<OperationName>().map_err(ImportError::Name)?;
         let Service { title, version, servers, schemes, operations, left_out } = service;
-        let tokens = Arc::new(Tokens::new(client.clone()));
-        let planner = Planner { source, options: &options, servers, schemes, client, tokens };
+        let tokens = Arc::new(Tokens::new(client));
+        let planner = Planner { source, options: &options, servers, schemes, tokens };
         let mut import = Self {
             title,
             version,
@@ -184,8 +183,7 @@ struct Planner<'a> {
     source: &'a str,
     options: &'a ImportOptions,
     servers: Vec<Url>,
-    schemes: std::collections::BTreeMap<String, SecurityScheme>,
-    client: &'a HttpClient,
+    schemes: BTreeMap<String, SecurityScheme>,
     tokens: Arc<Tokens>,
 }
 
@@ -196,15 +194,7 @@ impl Planner<'_> {
             format!("{}/{}", self.source, operation.name).parse().map_err(|error: InvalidName| error.to_string())?;
         let servers = self.options.server.iter().chain(&operation.servers).chain(&self.servers);
         let server = servers.into_iter().next().ok_or("no server is named, so say which one to call")?;
-        let security = Security::new(operation, &self.schemes)?;
-        let request = RequestPlan::new(operation, server, |place, name| security.is_credential(place, name))?;
-        let call = HttpCall {
-            name: name.clone(),
-            request,
-            security,
-            client: self.client.clone(),
-            tokens: self.tokens.clone(),
-        };
+        let call = HttpCall::new(name.clone(), operation, server, &self.schemes, self.tokens.clone())?;
         Ok(Operation { spec: self.spec(name, operation), call: Arc::new(call) })
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::openapi::import::model::{Place, Style};
-use crate::openapi::import::testkit::{operation, service};
+use crate::openapi::import::run::testkit::{operation, service};
 use crate::outbound::testkit::{Mock, client, respond};
 use alknet_call::{CallerInfo, ErrorCode, Registry, Visibility};
 use http::Method;
@@ -16,7 +16,7 @@ fn names(import: &FromOpenApi) -> Vec<&str> {
 }
 
 fn import(operations: Vec<HttpOperation>, options: ImportOptions) -> FromOpenApi {
-    FromOpenApi::of("pets", service(&nowhere(), operations), options, &client()).unwrap()
+    FromOpenApi::of("pets", service(&nowhere(), operations), options, client()).unwrap()
 }
 
 fn get(name: &str) -> HttpOperation {
@@ -54,7 +54,7 @@ fn what_cannot_be_called_is_listed_with_the_reason() {
     ];
     let mut described = service(&nowhere(), operations);
     described.left_out.push(LeftOut { operation: "TRACE /".into(), reason: "it traces".into() });
-    let import = FromOpenApi::of("pets", described, ImportOptions::default(), &client()).unwrap();
+    let import = FromOpenApi::of("pets", described, ImportOptions::default(), client()).unwrap();
     assert_eq!((names(&import), import.title(), import.version()), (vec!["pets/e"], "Pets", "1.2"));
     let left_out: Vec<_> = import.left_out().map(|(operation, reason)| format!("{operation}: {reason}")).collect();
     assert_eq!(
@@ -74,7 +74,7 @@ fn what_cannot_be_called_is_listed_with_the_reason() {
 fn a_source_has_a_name_and_a_service_a_place() {
     let of = |source: &str, servers: Vec<Url>| {
         let service = Service { servers, ..service(&nowhere(), vec![get("a")]) };
-        FromOpenApi::of(source, service, ImportOptions::default(), &client())
+        FromOpenApi::of(source, service, ImportOptions::default(), client())
     };
     let error = of("My Pets", vec![nowhere()]).err().unwrap();
     assert!(error.to_string().contains("the name of the source makes no names of operations"), "{error}");
@@ -97,7 +97,7 @@ async fn an_operation_is_described_and_run_where_it_is_exported() {
         // The server of the options stands in for all others.
         let server = Some(mock.url.join("v2/").unwrap());
         let options = ImportOptions { exported, server, access: Access::Public, ..ImportOptions::default() };
-        FromOpenApi::of("pets", described(), options, &client()).unwrap()
+        FromOpenApi::of("pets", described(), options, client()).unwrap()
     };
     let context = || OperationContext::new("1", None, CallerInfo::in_process(), Duration::from_secs(30));
     let registry = Registry::new();

@@ -11,9 +11,9 @@ use http::HeaderValue;
 use mime::Mime;
 use serde_json::{Map, Value};
 
-use super::model::{BodyEncoding, FieldEncoding, RequestBody};
 use super::multipart;
 use super::style::{Escape, Pairs, Writing, fields, text};
+use crate::openapi::import::model::{BodyEncoding, FieldEncoding, RequestBody};
 
 /// Base64 with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

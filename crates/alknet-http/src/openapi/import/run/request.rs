@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::body::{BodyPlan, Encoded};
-use super::model::{AnswerKind, BODY, HttpOperation, Parameter, Place, Style};
 use super::path::PathPlan;
 use super::style::{Escape, Pairs, Writing};
+use crate::openapi::import::model::{AnswerKind, BODY, HttpOperation, Parameter, Place, Style};
 
 /// Header fields that no parameter sets: those that OpenAPI says to ignore (3.1.1 §4.8.12.1), and those that belong to the
 /// connection or to the message as such. Cookies are parameters of their own kind.

@@ -7,8 +7,8 @@ use alknet_call::CallError;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use super::model::{Parameter, Place};
 use super::style::{Escape, Writing};
+use crate::openapi::import::model::{Parameter, Place};
 
 /// What a path in a description may have and an URL may not. A `%` is taken for part of an escape.
 const LITERAL: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'\\').add(b'^').add(b'|');
@@ -35,6 +35,9 @@ impl PathPlan {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let literal = |text: &str| Part::Literal(utf8_percent_encode(text, LITERAL).to_string());
         let (mut parts, mut rest) = (Vec::new(), path);
+        if !path.starts_with('/') {
+            parts.push(literal("/"));
+        }
         while let Some((before, behind)) = rest.split_once('{') {
             let (name, behind) = behind.split_once('}').ok_or("the path has a { without a }")?;
             let parameter =
@@ -146,6 +149,7 @@ mod tests {
             ("/x{l}/y{m}", json!({ "l": "a", "m": true }), "/v1/x.a/y;m=true"),
             ("/a b/%20/{a}", json!({ "a": "%2F" }), "/v1/a%20b/%20/%252F"),
             ("/", json!({}), "/v1/"),
+            ("x", json!({}), "/v1/x"),
         ] {
             assert_eq!(fill(path, input).unwrap(), expected);
         }

@@ -48,7 +48,7 @@ pub(super) struct Token {
 
 /// The tokens that were fetched. Those who need one at the same time wait for one fetch; if the call is given up that does
 /// it, the next one does.
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     client: HttpClient,
     slots: Mutex<HashMap<Key, Slot>>,
 }
@@ -58,8 +58,13 @@ type Key = (Client, TokenHash);
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
 impl Tokens {
-    pub(super) fn new(client: HttpClient) -> Self {
+    pub(crate) fn new(client: HttpClient) -> Self {
         Self { client, slots: Mutex::default() }
+    }
+
+    /// What they are fetched with.
+    pub(super) fn client(&self) -> &HttpClient {
+        &self.client
     }
 
     /// A token that is not `stale`.

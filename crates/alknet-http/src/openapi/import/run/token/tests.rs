@@ -1,5 +1,5 @@
 use super::*;
-use crate::openapi::import::testkit::{Node, operation, service};
+use crate::openapi::import::run::testkit::{Node, operation, service};
 use crate::outbound::testkit::{Mock, Recorded, client as http_client, respond};
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use alknet_call::CallError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, BytesMut};
 use http::HeaderValue;
 use mime::Mime;
 use serde_json::{Map, Value};
 
 use super::body::{Encoded, from_base64};
-use super::model::PartEncoding;
 use super::style::{fields, text};
+use crate::openapi::import::model::PartEncoding;
 
 /// Writes a body. The items of a list are parts of one name.
 pub(super) fn encode(
@@ -122,6 +120,8 @@ fn boundary() -> Result<String, CallError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use serde_json::json;
 

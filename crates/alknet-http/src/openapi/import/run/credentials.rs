@@ -17,11 +17,11 @@ use http::{HeaderName, HeaderValue};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::model::{HttpOperation, Place, SchemeUse, SecurityScheme};
 use super::request::Draft;
 use super::scrub::Scrub;
 use super::style::Escape;
 use super::token::{Client, Token, Tokens};
+use crate::openapi::import::model::{HttpOperation, Place, SchemeUse, SecurityScheme};
 use crate::outbound::{Deadline, is_private};
 
 /// The capability for schemes that have none of their own.
@@ -135,11 +135,16 @@ impl Use {
         Ok(Self { scheme: name.as_str().into(), kind })
     }
 
-    fn put(&self, secret: &Zeroizing<String>, draft: &mut Draft, scrub: &mut Scrub) -> Result<(), CallError> {
+    /// Whether the credential is sent elsewhere to get the one that is sent here.
+    pub(super) fn is_exchanged(&self) -> bool {
+        matches!(self.kind, Kind::Token(_))
+    }
+
+    fn put(&self, secret: &str, draft: &mut Draft, scrub: &mut Scrub) -> Result<(), CallError> {
         match &self.kind {
             Kind::Bearer | Kind::Token(_) => {
                 scrub.add(secret);
-                draft.headers.insert(AUTHORIZATION, self.header(&Zeroizing::new(format!("Bearer {}", **secret)))?);
+                draft.headers.insert(AUTHORIZATION, self.header(&Zeroizing::new(format!("Bearer {secret}")))?);
             }
             Kind::Basic => {
                 scrub.add_pair(secret);
@@ -171,7 +176,7 @@ impl Use {
     }
 
     fn header(&self, text: &str) -> Result<HeaderValue, CallError> {
-        let mut value = HeaderValue::from_str(text).map_err(|_| {
+        let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
             let scheme = &self.scheme;
             unusable(format!(
                 "the credential for the scheme {scheme:?} holds a character that no header field can have, such as a line \
@@ -205,7 +210,7 @@ pub(super) async fn apply(
                 wanted.put(&token.text, draft, scrub)?;
                 fetched = Some(token);
             }
-            _ => wanted.put(&Zeroizing::new(secret.reveal().to_owned()), draft, scrub)?,
+            _ => wanted.put(secret.reveal(), draft, scrub)?,
         }
     }
     Ok(fetched)

@@ -26,7 +26,8 @@ impl Scrub {
         if secret.len() < SHORTEST {
             return;
         }
-        let forms = [secret.to_owned(), Escape::Component.of(secret), STANDARD.encode(secret)];
+        let escaped = Escape::Component.of(secret);
+        let forms = [secret.to_owned(), lower_hex(&escaped), escaped, STANDARD.encode(secret)];
         for form in forms.map(Zeroizing::new) {
             if !self.0.contains(&form) {
                 self.0.push(form);
@@ -107,6 +108,15 @@ impl Scrub {
     }
 }
 
+/// An escaped text with the escapes as some write them: `%2f`.
+fn lower_hex(escaped: &str) -> String {
+    let lower = |(place, part): (usize, &str)| match part.split_at_checked(2) {
+        Some((hex, rest)) if place > 0 => format!("%{}{rest}", hex.to_ascii_lowercase()),
+        _ => part.to_owned(),
+    };
+    escaped.split('%').enumerate().map(lower).collect()
+}
+
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     let first = needle.first()?;
     let mut from = 0;
@@ -137,12 +147,12 @@ mod tests {
         let scrub = scrub(&["user:p/ss w"]);
         let base64 = STANDARD.encode("user:p/ss w");
         let mut value = json!({
-            "a": ["user:p/ss w", "x p/ss w y", { "p/ss w": 1 }], "b": format!("Basic {base64}"), "c": "k=p%2Fss%20w",
+            "a": ["user:p/ss w", "x p/ss w y", { "p/ss w": 1 }], "b": format!("Basic {base64}"), "c": "k=p%2Fss%20w&p%2fss%20w",
             "d": "user", "e": 5, "f": null,
         });
         scrub.value(&mut value);
         let expected = json!({
-            "a": ["***", "x *** y", { "***": 1 }], "b": "Basic ***", "c": "k=***", "d": "user", "e": 5, "f": null,
+            "a": ["***", "x *** y", { "***": 1 }], "b": "Basic ***", "c": "k=***&***", "d": "user", "e": 5, "f": null,
         });
         assert_eq!(value, expected);
         let error = CallError::invalid_input("p/ss w is wrong").with_details(json!(["p/ss w"]));

@@ -1,11 +1,13 @@
 use crate::openapi::import::model::{HttpOperation, Place, Style};
-use crate::openapi::import::testkit::{Node, operation, service};
-use crate::outbound::testkit::{Mock, Recorded, respond};
+use crate::openapi::import::run::testkit::{Node, operation, service};
+use crate::outbound::testkit::{Authority, Mock, Recorded, client, respond};
 use alknet_call::ErrorCode;
+use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
-use http::Method;
+use http::{Method, Response, Version};
+use rustls::version::TLS13;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -17,20 +19,20 @@ fn get() -> HttpOperation {
 }
 
 async fn echo() -> Mock {
-    let echo = |request: &Recorded| {
-        let Recorded { uri, headers, .. } = request;
-        let headers: Vec<_> =
-            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-        let echo = json!({ "uri": uri.to_string(), "headers": headers }).to_string();
-        match uri.path() {
-            "/fail" => respond(500, "application/json", echo),
-            "/text" => respond(418, "text/plain", format!("{uri} {headers:?}")),
-            "/binary" => respond(200, "image/png", [&[0xff], echo.as_bytes()].concat()),
-            "/events" => respond(200, "text/event-stream", format!("data: {echo}\n\ndata: {uri} {headers:?}\n\n")),
-            _ => respond(200, "application/json", echo),
-        }
-    };
-    Mock::serve(echo).await
+    Mock::serve(sent_back).await
+}
+
+fn sent_back(request: &Recorded) -> Response<Body> {
+    let Recorded { uri, headers, .. } = request;
+    let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    let echo = json!({ "uri": uri.to_string(), "headers": headers }).to_string();
+    match uri.path() {
+        "/fail" => respond(500, "application/json", echo),
+        "/text" => respond(418, "text/plain", format!("{uri} {headers:?}")),
+        "/binary" => respond(200, "image/png", [&[0xff], echo.as_bytes()].concat()),
+        "/events" => respond(200, "text/event-stream", format!("data: {echo}\n\ndata: {uri} {headers:?}\n\n")),
+        _ => respond(200, "application/json", echo),
+    }
 }
 
 /// Calls an operation with capabilities; gives the request that was sent, or the error.
@@ -183,30 +185,30 @@ impl tracing::Subscriber for Traces {
 async fn a_credential_comes_back_in_nothing() {
     let traces = Traces::default();
     let _guard = tracing::subscriber::set_default(traces.clone());
-    let mock = echo().await;
+    let authority = Authority::new();
+    let plain = (echo().await, client(), Version::HTTP_11);
+    let tls = Mock::serve_tls(authority.server(false, &TLS13), sent_back).await;
     let mut answers = Vec::new();
-    for (scheme, secret) in [
-        ("bearer", "s3cret/1"),
-        ("basic", "ada:s3cret/1"),
-        ("header", "s3cret/1"),
-        ("query", "s3cret/1"),
-        ("cookie", "s3cret/1"),
-    ] {
-        let named = |name: &str| operation(name, Method::GET, &format!("/{name}")).with_schemes(&[scheme]);
-        let operations =
-            vec![named("get"), named("fail"), named("text"), named("binary"), named("events").with_events(None)];
-        let node = Node::new(service(&mock.url, operations), &[(scheme, secret)]).await;
-        for name in ["pets/get", "pets/fail", "pets/text"] {
-            answers.push(format!("{:?}", node.call(name, json!({})).await));
+    for (mock, client, version) in [plain, (tls, authority.client(true, false), Version::HTTP_2)] {
+        for scheme in ["bearer", "basic", "header", "query", "cookie"] {
+            let named = |name: &str| operation(name, Method::GET, &format!("/{name}")).with_schemes(&[scheme]);
+            let mut operations = ["get", "fail", "text", "binary"].map(named).to_vec();
+            operations.push(named("events").with_events(None));
+            let secret = if scheme == "basic" { "ada:s3cret/1" } else { "s3cret/1" };
+            let node = Node::with_client(service(&mock.url, operations), &[(scheme, secret)], client.clone()).await;
+            for name in ["pets/get", "pets/fail", "pets/text"] {
+                answers.push(format!("{:?}", node.call(name, json!({})).await));
+            }
+            let binary = node.call("pets/binary", json!({})).await.unwrap();
+            let bytes = STANDARD.decode(binary["data"].as_str().unwrap()).unwrap();
+            answers.push(String::from_utf8_lossy(&bytes).into_owned());
+            let events: Vec<_> = node.subscribe("pets/events", json!({})).collect().await;
+            answers.push(format!("{events:?}"));
         }
-        let binary = node.call("pets/binary", json!({})).await.unwrap();
-        let bytes = STANDARD.decode(binary["data"].as_str().unwrap()).unwrap();
-        answers.push(String::from_utf8_lossy(&bytes).into_owned());
-        let events: Vec<_> = node.subscribe("pets/events", json!({})).collect().await;
-        answers.push(format!("{events:?}"));
+        assert_eq!(mock.requests().len(), 5 * 5);
+        assert!(mock.requests().iter().all(|request| request.version == version));
     }
-    // It was sent, and the service did send it back.
-    assert_eq!(mock.requests().len(), 5 * 5);
+    // The service did send it back.
     assert!(answers.iter().all(|answer| answer.contains("***")), "{answers:#?}");
     let traces = traces.0.lock().unwrap();
     assert!(traces.contains("a service answered"), "{traces}");

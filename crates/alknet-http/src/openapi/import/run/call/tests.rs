@@ -1,6 +1,6 @@
 use super::*;
 use crate::openapi::import::model::{Place, Style};
-use crate::openapi::import::testkit::{Node, operation, service};
+use crate::openapi::import::run::testkit::{Node, operation, service};
 use crate::outbound::testkit::{Mock, Recorded, respond};
 use crate::{HttpClient, OutboundConfig};
 use alknet_call::{ErrorCode, EventStream};

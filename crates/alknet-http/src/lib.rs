@@ -30,7 +30,7 @@
 //! ```
 
 mod config;
-mod decoy;
+pub mod decoy;
 mod openapi;
 mod outbound;
 mod server;

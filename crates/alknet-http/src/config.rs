@@ -6,6 +6,9 @@ use alknet_core::at_least;
 use serde::Deserialize;
 use url::Url;
 
+use crate::OutboundConfig;
+use crate::decoy::DecoyConfig;
+
 /// The limits of HTTP, as the `[http]` section of the configuration has them. All are on by default.
 ///
 /// ```
@@ -58,6 +61,10 @@ pub struct HttpConfig {
     /// Default: 30.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub ping_seconds: u32,
+    /// What whoever has no valid token is shown. Default: that this is a node.
+    pub decoy: Option<DecoyConfig>,
+    /// The client that the node calls other services with.
+    pub outbound: OutboundConfig,
     /// Which pages of other sites may use the node from within a browser.
     pub cors: CorsConfig,
 }
@@ -135,6 +142,8 @@ impl Default for HttpConfig {
             max_websockets: 1024,
             max_message_bytes: 1024 * 1024,
             ping_seconds: 30,
+            decoy: None,
+            outbound: OutboundConfig::default(),
             cors: CorsConfig::default(),
         }
     }

@@ -39,6 +39,6 @@ mod testkit;
 
 pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
 pub use openapi::export::{ApiInfo, Exporter, openapi_for, to_openapi};
-pub use openapi::import::{DescriptionError, FromOpenApi, ImportError, ImportOptions, Source};
+pub use openapi::import::{DescriptionError, FromOpenApi, ImportError, ImportOptions, Offered, Source};
 pub use outbound::{ClientCertificate, FetchError, HttpClient, OutboundConfig, OutboundError, RequestError};
 pub use server::{Caller, HttpHandler, HttpHandlerBuilder};

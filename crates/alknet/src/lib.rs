@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 mod demo;
 pub mod environment;
+pub mod import;
 pub mod init;
 pub mod logging;
 pub mod secrets;

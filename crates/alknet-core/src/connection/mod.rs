@@ -40,6 +40,11 @@ pub trait Transport: Send + Sync + 'static {
     /// Resolves when the connection has ended, with the reason.
     fn closed(&self) -> BoxFuture<'_, ConnectionError>;
 
+    /// The address that the peer connected to, if the transport knows.
+    fn local_address(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// How long ago the peer last sent or took a byte, for transports that do not time out by themselves.
     fn idle_for(&self) -> Option<std::time::Duration> {
         None
@@ -159,6 +164,11 @@ impl Connection {
     /// Where the peer is, if the transport knows.
     pub fn remote_address(&self) -> Option<SocketAddr> {
         self.0.remote
+    }
+
+    /// The address that the peer connected to, if the transport knows.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.0.transport.local_address()
     }
 
     /// The transport's name, for logs: handlers do not branch on it.

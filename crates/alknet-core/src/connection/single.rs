@@ -1,6 +1,7 @@
 //! Connections that are a single byte stream: TLS over TCP, an SSH channel, a WebSocket, a pipe.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,6 +20,7 @@ const FINISH_LIMIT: Duration = Duration::from_secs(5);
 /// Makes a [`Transport`] of any byte stream. The first `accept_bi` or `open_bi` takes the stream.
 pub struct SingleStream<S> {
     name: &'static str,
+    local: Option<SocketAddr>,
     shared: Arc<Shared<S>>,
     unclaimed: Mutex<Option<BiStream>>,
 }
@@ -42,7 +44,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> SingleStream<S> {
             last_activity_ms: AtomicU64::new(0),
         });
         let stream = BiStream::new(SendStream::new(Half::new(&shared)), RecvStream::new(Half::new(&shared)));
-        Self { name, shared, unclaimed: Mutex::new(Some(stream)) }
+        Self { name, local: None, shared, unclaimed: Mutex::new(Some(stream)) }
+    }
+
+    /// Says which address the peer connected to.
+    #[must_use]
+    pub fn at(self, local: Option<SocketAddr>) -> Self {
+        Self { local, ..self }
     }
 
     fn claim(&self) -> Option<BiStream> {
@@ -118,6 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for SingleStr
             self.shared.closed.cancelled().await;
             self.shared.reason()
         })
+    }
+
+    fn local_address(&self) -> Option<SocketAddr> {
+        self.local
     }
 
     fn idle_for(&self) -> Option<Duration> {

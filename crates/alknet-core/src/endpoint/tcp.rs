@@ -68,10 +68,11 @@ async fn handshake(shared: &Shared, stream: TcpStream, remote: SocketAddr, permi
     let mut hello = None;
     match tokio::time::timeout(shared.limits.handshake_timeout(), negotiate(shared, stream, &mut hello)).await {
         Ok(Ok(Some(stream))) => {
-            let (_, session) = stream.get_ref();
+            let (socket, session) = stream.get_ref();
+            let local = socket.local_addr().ok().map(super::canonical);
             let alpn = session.alpn_protocol().map_or_else(|| Alpn::new(HTTP_1_1), Alpn::new).ok()?;
             let fingerprints = session.peer_certificates().map(fingerprints_of).unwrap_or_default();
-            let transport = Box::new(SingleStream::new("tls", stream));
+            let transport = Box::new(SingleStream::new("tls", stream).at(local));
             Some(Established { transport, alpn, remote, fingerprints, permit })
         }
         Ok(Ok(None)) => {
@@ -99,7 +100,8 @@ async fn negotiate(
         && !begins_like_tls(&stream).await?
     {
         let alpn = Alpn::new(HTTP_1_1).map_err(io::Error::other)?;
-        handler.handle_plaintext(Connection::new(SingleStream::new("tcp", stream), alpn)).await;
+        let local = stream.local_addr().ok().map(super::canonical);
+        handler.handle_plaintext(Connection::new(SingleStream::new("tcp", stream).at(local), alpn)).await;
         return Ok(None);
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;

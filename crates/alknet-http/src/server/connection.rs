@@ -1,17 +1,18 @@
 //! One HTTP connection.
 
 use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use alknet_call::CallerInfo;
 use alknet_core::{AuthContext, BiStream, Connection};
 use axum::body::Body;
-use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,7 @@ use super::io::Io;
 use super::progress::Progress;
 use super::site::Site;
 use crate::HttpConfig;
+use crate::decoy::{Credentials, Front, http2_settings};
 
 /// The other end of an HTTP connection, as far as its requests need to know.
 pub(super) struct Client {
@@ -31,6 +33,20 @@ pub(super) struct Client {
     pub(super) upgraded: TaskTracker,
     /// The connection is gone, and what was made of it has to go, too.
     pub(super) gone: CancellationToken,
+}
+
+impl Client {
+    /// Where it came in, for the addresses that a decoy names.
+    pub(super) fn front(&self) -> Front {
+        front(&self.below)
+    }
+}
+
+/// Where a connection came in.
+pub(super) fn front(connection: &Connection) -> Front {
+    // What does not know its address is a stream within another: there is nothing better to say than the usual port.
+    let local = connection.local_address().unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443)));
+    Front { is_tls: true, local }
 }
 
 /// An HTTP connection that is to be served.
@@ -59,9 +75,26 @@ impl Http {
     }
 
     async fn serve_http1(self, stream: BiStream) -> hyper::Result<()> {
+        let io = Io::new(stream, self.site.config().write_timeout());
+        let Some(decoy) = self.site.decoy() else { return self.serve_hyper(io).await };
+        let (auth, below) = (&self.client.auth, &self.client.below);
+        let admit = |shown: &Credentials<'_>| self.site.knows(auth, shown);
+        match decoy.serve_http1(io, self.client.front(), admit, below.draining()).await {
+            // As if nothing had been read.
+            Ok(Some(io)) => self.serve_hyper(io).await,
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::debug!(connection = below.id(), %error, "an HTTP client broke off");
+                Ok(())
+            }
+        }
+    }
+
+    async fn serve_hyper<S>(self, io: S) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let Self { site, client } = self;
-        // Whoever wants to see the first bytes before hyper does reads them here, and gives them back in the second place.
-        let io = Io::new(stream, Bytes::new(), site.config().write_timeout());
         let (builder, below) = (http1(site.config()), client.below.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (site, client) = (site.clone(), client.clone());
@@ -78,9 +111,11 @@ impl Http {
     async fn serve_h2(self, stream: BiStream) -> hyper::Result<()> {
         let Self { site, client } = self;
         let limit = site.config().write_timeout();
-        let io = Io::new(stream, Bytes::new(), limit);
+        let io = Io::new(stream, limit);
         let mut builder = http2(site.config());
-        if site.has_calls() {
+        if site.decoy().is_some() {
+            http2_settings(&mut builder);
+        } else if site.has_calls() {
             // RFC 8441 §3: it is a setting of the whole connection, which every client sees.
             builder.enable_connect_protocol();
         }

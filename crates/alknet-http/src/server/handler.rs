@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use alknet_call::{CallerInfo, Registry};
-use alknet_core::{Alpn, AuthContext, BoxFuture, Connection, ConnectionError, HandlerError, Identity, ProtocolHandler};
+use alknet_core::{Alpn, AuthContext, BoxFuture, Connection, ConnectionError, HandlerError, ProtocolHandler};
 use axum::Router;
-use axum::response::Response;
-use http::HeaderMap;
 use tokio::task::{JoinError, JoinSet};
 
-use super::connection::Http;
+use super::connection::{Http, front};
+use super::io::Io;
 use super::site::Site;
-use crate::HttpConfig;
+use crate::decoy::Decoy;
+use crate::{Exporter, HttpConfig};
 
 const H2: &str = "h2";
 const HTTP_1_1: &str = "http/1.1";
@@ -113,10 +113,19 @@ impl HttpHandlerBuilder {
         self
     }
 
-    /// Has `describe` answer `GET /openapi.json`, for the bearer and the head of its request.
+    /// Answers `GET /openapi.json` with what the bearer may call, and marks every answer to a bearer with the version of
+    /// that: [`Exporter::HEADER`].
     #[must_use]
-    pub fn describe(mut self, describe: impl Fn(&Identity, &HeaderMap) -> Response + Send + Sync + 'static) -> Self {
-        self.site.describe_with(Box::new(describe));
+    pub fn describe(mut self, exporter: Exporter) -> Self {
+        self.site.describe_with(exporter);
+        self
+    }
+
+    /// Shows `decoy` to whoever has no valid token, on every path; `/healthz` is for bearers then, and CORS is off. Clients
+    /// that speak no TLS to the port are told so as the decoy's server would.
+    #[must_use]
+    pub fn decoy(mut self, decoy: Decoy) -> Self {
+        self.site.hide_behind(decoy);
         self
     }
 
@@ -140,6 +149,20 @@ impl ProtocolHandler for HttpHandler {
         auth: AuthContext,
     ) -> BoxFuture<'static, Result<(), HandlerError>> {
         Box::pin(async move { self.serve(connection, auth).await })
+    }
+
+    fn answers_plaintext(&self) -> bool {
+        self.site.decoy().is_some()
+    }
+
+    fn handle_plaintext(self: Arc<Self>, client: Connection) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if let (Some(decoy), Ok(stream)) = (self.site.decoy(), client.accept_bi().await) {
+                let io = Io::new(stream, self.site.config().write_timeout());
+                // Whoever breaks off has been told, or does not want to be.
+                let _ = decoy.serve_plain_on_tls(io, front(&client)).await;
+            }
+        })
     }
 }
 

@@ -7,15 +7,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use alknet_core::BiStream;
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A stream that may begin with bytes which were read already, and that fails when its peer takes nothing for too long:
-/// whoever does not read must not hold what was meant for it for ever.
+/// A stream that fails when its peer takes nothing for too long: whoever does not read must not hold what was meant for it for ever.
 pub(super) struct Io {
     stream: BiStream,
-    replayed: Bytes,
     limit: Duration,
     /// When the write fails that waits. It is kept, so that a stream that waits often makes one timer.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -23,9 +20,8 @@ pub(super) struct Io {
 }
 
 impl Io {
-    /// `replayed` is read before what comes from the stream.
-    pub(super) fn new(stream: BiStream, replayed: Bytes, limit: Duration) -> Self {
-        Self { stream, replayed, limit, deadline: None, waits: false }
+    pub(super) fn new(stream: BiStream, limit: Duration) -> Self {
+        Self { stream, limit, deadline: None, waits: false }
     }
 
     fn poll<T>(
@@ -50,13 +46,7 @@ impl Io {
 
 impl AsyncRead for Io {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.replayed.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
-        }
-        let count = self.replayed.len().min(buf.remaining());
-        self.replayed.copy_to_slice(buf.initialize_unfilled_to(count));
-        buf.advance(count);
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
@@ -95,27 +85,15 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
-    async fn io(replayed: &'static str) -> (DuplexStream, Io) {
+    async fn io() -> (DuplexStream, Io) {
         let (near, connection) = pipe("http/1.1", CancellationToken::new());
         let stream = connection.accept_bi().await.unwrap();
-        (near, Io::new(stream, Bytes::from(replayed), LIMIT))
-    }
-
-    #[tokio::test]
-    async fn what_was_read_before_comes_first() {
-        let (mut near, mut io) = io("GET / HT").await;
-        near.write_all(b"TP/1.1").await.unwrap();
-        near.shutdown().await.unwrap();
-        let mut start = [0; 3];
-        io.read_exact(&mut start).await.unwrap();
-        let mut rest = String::new();
-        io.read_to_string(&mut rest).await.unwrap();
-        assert_eq!((&start, &*rest), (b"GET", " / HTTP/1.1"));
+        (near, Io::new(stream, LIMIT))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_is_waited_for_and_one_that_takes_nothing_is_not() {
-        let (mut near, mut io) = io("").await;
+        let (mut near, mut io) = io().await;
         let slow = tokio::spawn(async move {
             for _ in 0..3 {
                 sleep(Duration::from_secs(50)).await;

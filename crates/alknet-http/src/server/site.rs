@@ -9,7 +9,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Body as _;
 use tower::ServiceExt as _;
@@ -21,7 +24,8 @@ use super::operation::Operations;
 use super::problem;
 use super::token::{self, Shown};
 use super::websocket::Calls;
-use crate::HttpConfig;
+use crate::decoy::{Credentials, Decoy};
+use crate::{Exporter, HttpConfig};
 
 const HEALTH: &str = "/healthz";
 const METRICS: &str = "/metrics";
@@ -66,32 +70,55 @@ impl Visit {
     }
 }
 
-/// Describes what a bearer may call.
-pub(super) type Describe = Box<dyn Fn(&Identity, &HeaderMap) -> Response + Send + Sync>;
-
 /// Everything that a handler serves.
 pub(super) struct Site {
     operations: Arc<Operations>,
     metrics: Arc<HttpMetrics>,
     cors: Option<Cors>,
     calls: Option<Calls>,
-    describe: Option<Describe>,
+    exporter: Option<Exporter>,
     more: Option<Router>,
+    decoy: Option<Decoy>,
 }
 
 impl Site {
     pub(super) fn new(registry: Arc<Registry>, config: HttpConfig) -> Self {
         let (metrics, cors) = (registry.counters::<HttpMetrics>(), Cors::new(&config.cors));
         let operations = Arc::new(Operations::new(registry, config, metrics.clone()));
-        Self { operations, metrics, cors, calls: None, describe: None, more: None }
+        Self { operations, metrics, cors, calls: None, exporter: None, more: None, decoy: None }
     }
 
     pub(super) fn serve_calls(&mut self, handler: Arc<dyn ProtocolHandler>) {
         self.calls = Some(Calls::new(handler, self.config(), self.metrics.clone()));
     }
 
-    pub(super) fn describe_with(&mut self, describe: Describe) {
-        self.describe = Some(describe);
+    pub(super) fn describe_with(&mut self, exporter: Exporter) {
+        self.exporter = Some(exporter);
+    }
+
+    pub(super) fn hide_behind(&mut self, decoy: Decoy) {
+        // A preflight request comes without a token, and its answer would tell.
+        self.cors = None;
+        self.decoy = Some(decoy);
+    }
+
+    pub(super) fn decoy(&self) -> Option<&Decoy> {
+        self.decoy.as_ref()
+    }
+
+    /// Whether what a request shows opens the door. A token among subprotocols counts as it would on the way in, so that
+    /// the decoy lets nobody pass who would be turned away there.
+    pub(super) fn knows(&self, auth: &AuthContext, shown: &Credentials<'_>) -> bool {
+        let mut headers = HeaderMap::new();
+        let fields = shown.authorization.into_iter().map(|value| (AUTHORIZATION, value));
+        let protocols = shown.web_socket_protocols.iter().map(|value| (SEC_WEBSOCKET_PROTOCOL, value.as_slice()));
+        for (name, value) in fields.chain(protocols) {
+            headers.extend(HeaderValue::from_bytes(value).map(|value| (name, value)));
+        }
+        match token::shown(&headers, self.has_calls()) {
+            Shown::Token(token) => auth.resolve_token(token).is_some(),
+            _ => false,
+        }
     }
 
     pub(super) fn add_routes(&mut self, more: Router) {
@@ -140,8 +167,8 @@ impl Site {
 
     /// The door. Nothing of a request but its head is looked at before its token is found to be good.
     async fn enter(&self, client: &Arc<Client>, request: Request<Body>) -> Response {
-        if request.uri().path() == HEALTH && matches!(*request.method(), Method::GET | Method::HEAD) {
-            return of(Route::Health, "ok\n".into_response());
+        if self.decoy.is_none() && is_health_check(&request) {
+            return of(Route::Health, healthy());
         }
         let may_be_websocket = self.has_calls() && request.uri().path() == CALL;
         let shown = token::shown(request.headers(), may_be_websocket);
@@ -150,33 +177,30 @@ impl Site {
             _ => None,
         };
         let Some(identity) = known else {
-            return of(Route::Unauthenticated, self.unauthenticated(&shown));
+            let response = match &self.decoy {
+                Some(decoy) => {
+                    let (head, _) = request.into_parts();
+                    decoy.answer(&Request::from_parts(head, ()), client.front()).await
+                }
+                None => unauthenticated(&shown),
+            };
+            return of(Route::Unauthenticated, response);
         };
+        let marker = self.exporter.as_ref().map(|exporter| exporter.marker(&identity));
         let mut response = self.route(Visit { identity, client: client.clone(), may_be_websocket }, request).await;
         protect(response.headers_mut());
-        response
-    }
-
-    /// The answer to whoever has no valid token. It depends on nothing but the token.
-    fn unauthenticated(&self, shown: &Shown<'_>) -> Response {
-        let (challenge, message) = match shown {
-            // RFC 6750 §3.1: only who has tried is told that it went wrong.
-            Shown::Token(_) => (r#"Bearer error="invalid_token""#, "the bearer token is not known to this node"),
-            _ => ("Bearer", "send a bearer token that this node knows"),
-        };
-        let mut response = problem::of_call(&CallError::new(ErrorCode::Unauthenticated, message));
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        protect(response.headers_mut());
+        response.headers_mut().extend(marker.map(|marker| (Exporter::HEADER, marker)));
         response
     }
 
     async fn route(&self, visit: Visit, mut request: Request<Body>) -> Response {
-        match (request.uri().path(), &self.calls, &self.describe, &self.more) {
+        match (request.uri().path(), &self.calls, &self.exporter, &self.more) {
+            (HEALTH, ..) if is_health_check(&request) => of(Route::Health, healthy()),
             (HEALTH, ..) => of(Route::Health, problem::wrong_method("GET, HEAD")),
             (METRICS, ..) => of(Route::Metrics, self.metrics(&visit.identity, request.method())),
-            (DESCRIPTION, _, Some(describe), _) => {
+            (DESCRIPTION, _, Some(exporter), _) => {
                 let response = match *request.method() {
-                    Method::GET | Method::HEAD => describe(&visit.identity, request.headers()),
+                    Method::GET | Method::HEAD => exporter.respond(&visit.identity, request.headers()),
                     _ => problem::wrong_method("GET, HEAD"),
                 };
                 of(Route::Description, response)
@@ -217,6 +241,27 @@ impl Site {
             _ => problem::wrong_method("GET, HEAD"),
         }
     }
+}
+
+fn is_health_check(request: &Request<Body>) -> bool {
+    request.uri().path() == HEALTH && matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+fn healthy() -> Response {
+    "ok\n".into_response()
+}
+
+/// The answer to whoever has no valid token. It depends on nothing but the token.
+fn unauthenticated(shown: &Shown<'_>) -> Response {
+    let (challenge, message) = match shown {
+        // RFC 6750 §3.1: only who has tried is told that it went wrong.
+        Shown::Token(_) => (r#"Bearer error="invalid_token""#, "the bearer token is not known to this node"),
+        _ => ("Bearer", "send a bearer token that this node knows"),
+    };
+    let mut response = problem::of_call(&CallError::new(ErrorCode::Unauthenticated, message));
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    protect(response.headers_mut());
+    response
 }
 
 /// Notes what a request was for.

@@ -9,6 +9,7 @@ mod demo;
 mod dial;
 mod generate;
 mod id;
+mod import;
 mod init;
 mod output;
 mod peer;
@@ -62,6 +63,9 @@ enum Command {
     /// Keep the secrets of services encrypted
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// Look at the descriptions of services before importing their operations
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Connect standard input and output to a protocol of a node, as OpenSSH's ProxyCommand needs it
     Connect(connect::ConnectArgs),
     /// Call an operation of a node
@@ -128,6 +132,7 @@ fn run(command: Command, invocation: &Invocation) -> anyhow::Result<ExitCode> {
         Command::Peer(command) => peer::run(command, invocation),
         Command::Token(command) => token::run(command, invocation),
         Command::Vault(command) => vault::run(command, invocation),
+        Command::Import(command) => import::run(command, invocation),
         Command::Connect(args) => connect::run(args, invocation),
         Command::Call(args) => return call::run(args, invocation),
         Command::Services(args) => services::run(args, invocation),

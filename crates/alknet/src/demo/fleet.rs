@@ -11,6 +11,7 @@ use alknet_core::{Fingerprint, Token};
 use anyhow::{Context as _, bail};
 
 use super::show::Show;
+use super::weather::Weather;
 use crate::init::{self, KeepSeed, Plan};
 
 /// Far more than a node needs to start or stop.
@@ -20,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const TERMINALS: &str = "\n[tty]\nenable = true\ncommands = [\"/bin/sh\"]\n";
 const REEXPORT: &str = "\n[[hub.reexport]]\npeer = \"worker\"\noperations = [\"tty/*\"]\nprefix = \"worker\"\n\
     required_scopes = [\"tty:use\"]\n";
+
+/// What the worker shows to people who have no token.
+const DECOY: &str = "\n[http.decoy]\nimitate = \"nginx\"\n";
+/// What the hub has from a service that is no node.
+const IMPORT: &str = "\n[[import]]\nfrom = \"openapi\"\nname = \"weather\"\nspec = \"weather.json\"\n\
+    operations = [\"*\"]\ncredential = \"weather\"\nexport = true\n";
 
 /// The nodes.
 pub(super) struct Fleet {
@@ -44,7 +51,7 @@ pub(super) struct Node {
 }
 
 impl Fleet {
-    pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(folder: &Path, weather: &Weather) -> anyhow::Result<Self> {
         let make = |name| Node::make(folder, name);
         let token = Token::generate()?;
         let mut fleet = Self {
@@ -58,8 +65,13 @@ impl Fleet {
         let (hub, worker, laptop, phone) = (&fleet.hub, &fleet.worker, &fleet.laptop, &fleet.phone);
         let token = format!("token_sha256 = \"{}\"\nscopes = [\"node:admin\", \"tty:use\"]\n", fleet.token.hash());
         let peers = [(worker, true, ""), (laptop, false, &*token), (phone, false, "scopes = [\"tty:use\"]\n")];
-        hub.configure(&peers, REEXPORT)?;
-        worker.configure(&[(hub, true, "scopes = [\"tty:*\"]\n")], TERMINALS)?;
+        hub.configure(&peers, &[REEXPORT, IMPORT].concat())?;
+        std::fs::write(hub.folder.join("weather.json"), weather.description())?;
+        let stored = hub.run(&["vault", "encrypt", "--name", "weather"], weather.key.reveal())?;
+        if !stored.status.success() {
+            bail!("the weather service's key cannot be stored: {}", String::from_utf8_lossy(&stored.stderr));
+        }
+        worker.configure(&[(hub, true, "scopes = [\"tty:*\"]\n")], &[TERMINALS, DECOY].concat())?;
         laptop.configure(&[(hub, true, "")], "")?;
         phone.configure(&[(hub, true, "")], "")?;
         fleet.stranger.configure(&[], "")?;

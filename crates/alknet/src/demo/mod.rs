@@ -3,6 +3,7 @@
 mod fleet;
 mod scenes;
 mod show;
+mod weather;
 
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 
 use fleet::Fleet;
 use show::Show;
+use weather::Weather;
 
 /// Runs the demo. Every step says what it expects; one that turns out otherwise ends it with an error.
 ///
@@ -21,11 +23,14 @@ pub(crate) fn run(color: bool) -> anyhow::Result<()> {
         tempfile::Builder::new().prefix("alknet-demo-").tempdir().context("no temporary folder can be made")?;
     let show = Show::new(color);
     show.title("Three nodes on this machine, each with a key of its own");
-    let mut fleet = Fleet::start(folder.path())?;
+    let weather = Weather::start()?;
+    let mut fleet = Fleet::start(folder.path(), &weather)?;
     fleet.introduce(&show);
     scenes::dispatch(&fleet, &show)?;
     scenes::calls(&fleet, &show)?;
     scenes::terminals(&fleet, &show)?;
+    scenes::imports(&fleet, &weather, &show)?;
+    scenes::decoy(&fleet, &show)?;
     scenes::strangers(&fleet, &show)?;
     scenes::revocation(&mut fleet, &show)?;
     fleet.stop()?;

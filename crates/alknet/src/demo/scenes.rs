@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::fleet::{Fleet, Node};
 use super::show::Show;
+use super::weather::Weather;
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";
 
@@ -114,6 +115,44 @@ pub(super) fn terminals(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
     step(show, &fleet.hub, &["call", "worker", "/resources/list", "--json"], "", Success("\"resources\":[]")).map(drop)
 }
 
+pub(super) fn imports(fleet: &Fleet, weather: &Weather, show: &Show) -> anyhow::Result<()> {
+    show.title(
+        "A service that describes itself in OpenAPI: its operations are the hub's, its key stays in the hub's vault",
+    );
+    let laptop = &fleet.laptop;
+    let forecast = ["call", "hub", "/weather/forecast", "{\"city\":\"Vienna\"}", "--json"];
+    let answer = step(show, laptop, &forecast, "", Success("sunny"))?;
+    if answer.contains(weather.key.reveal()) {
+        bail!("the laptop has seen the key");
+    }
+    show.say("");
+    show.say("Everything that a token opens is described in OpenAPI, too:");
+    let hub = format!("{}@{}", fleet.hub.fingerprint, fleet.hub.address());
+    let describe = format!(
+        "GET /openapi.json HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        fleet.token.reveal()
+    );
+    show.command("stranger", "curl --header \"Authorization: Bearer …\" https://hub/openapi.json");
+    let output = fleet.stranger.run(&["connect", &hub, "http/1.1", "--transport", "tcp"], &describe)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !text.contains("/weather/forecast") {
+        bail!("the description lacks /weather/forecast:\n{text}");
+    }
+    show.output(&format!("… {} bytes, with /weather/forecast among them", text.len()));
+    Ok(())
+}
+
+pub(super) fn decoy(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("The worker has a decoy: without a token it is a web server that was just installed");
+    let stranger = &fleet.stranger;
+    let worker = format!("{}@{}", fleet.worker.fingerprint, fleet.worker.address());
+    let connect = ["connect", &worker, "http/1.1", "--transport", "tcp"];
+    let page = "HEAD / HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n";
+    step(show, stranger, &connect, page, Success("Server: nginx/1.22.1"))?;
+    let guessed = post_info("alk_guessed");
+    step(show, stranger, &connect, &guessed, Success("<center>nginx/1.22.1</center>")).map(drop)
+}
+
 /// The hub and the worker find each other while the demo goes on; by now they have, or nearly.
 fn await_exports(laptop: &Node) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -136,7 +175,7 @@ pub(super) fn strangers(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
     step(show, stranger, &["call", &hub, "/node/info"], "", Failure("UNAUTHENTICATED"))?;
     step(show, stranger, &["connect", &hub, "alknet/ssh"], "", Failure("does not serve the ALPN \"alknet/ssh\""))?;
     let wrong_token = post_info("alk_guessed");
-    step(show, stranger, &["connect", &hub, "http/1.1"], &wrong_token, Success("404 Not Found"))?;
+    step(show, stranger, &["connect", &hub, "http/1.1"], &wrong_token, Success("401 Unauthorized"))?;
     show.say("");
     show.say("And a node that is not the one it should be:");
     let impostor = format!("{}@{}", fleet.worker.fingerprint, fleet.hub.address());

@@ -10,13 +10,15 @@ use alknet_call::{
 };
 use alknet_core::{
     BindError, CertificateError, CertificateFiles, Certificates, Endpoint, EndpointConfig, Fingerprint,
-    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, MemoryOwnership, NodeKey, OwnershipStore, Peer,
-    PeerConflict, ProtocolHandler, Scope,
+    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, MemoryOwnership, OwnershipStore, Peer, PeerConflict,
+    ProtocolHandler, Scope,
 };
-use alknet_http::HttpHandler;
+use alknet_http::decoy::{Decoy, DecoyError};
+use alknet_http::{ApiInfo, Exporter, HttpHandler};
 use tokio::sync::Mutex;
 
 use super::fleet::Fleet;
+use super::imports::{Imports, PrepareError, Prepared};
 use super::reload::{ReloadError, ReloadReport};
 use super::terminals::TerminalService;
 use crate::config::{Config, PeerId};
@@ -37,6 +39,7 @@ pub struct Node {
     pub(super) peers: Arc<Peers>,
     pub(super) fleet: Arc<std::sync::Mutex<Fleet>>,
     pub(super) terminals: TerminalService,
+    pub(super) imports: Imports,
     handlers: Arc<HandlerRegistry>,
     endpoint: Endpoint,
     name: String,
@@ -49,7 +52,12 @@ impl Node {
     /// # Errors
     /// Whatever keeps the node from starting; nothing is left running then.
     pub fn start(config: Config, environment: Environment) -> Result<Arc<Self>, StartError> {
-        let key = own_key(&config, &environment)?;
+        // The vault is open for no longer than this takes.
+        let (key, prepared) = {
+            let opened = vault::open(&config, &environment)?;
+            opened.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            (vault::node_key(&opened.vault)?, Prepared::new(&config, &environment, Some(&opened.vault))?)
+        };
         let fingerprint = key.fingerprint();
         let identities = Arc::new(MemoryIdentities::new(peers(&config, fingerprint))?);
         let certificates = Arc::new(Certificates::load(certificate_files(&config, &environment))?);
@@ -59,11 +67,12 @@ impl Node {
         let terminals = TerminalService::new(&config.tty, &operations, &ownership, &identities)?;
         let handlers = Arc::new(HandlerRegistry::new());
         let call = call_handler(&config, &operations, &peers);
-        for (handler, enabled) in configured_handlers(&config, &operations, &call, &terminals) {
+        for (handler, enabled) in configured_handlers(&config, &operations, &call, &terminals)? {
             if enabled {
                 handlers.add(handler)?;
             }
         }
+        let imports = Imports::new(&operations);
         let fleet = Fleet::new(key.clone(), identities.clone(), operations.clone(), ownership, peers.clone());
         let mut endpoint =
             EndpointConfig::new(config.endpoint.listen.clone(), key, handlers.clone(), identities.clone());
@@ -81,10 +90,12 @@ impl Node {
             peers,
             fleet: Arc::new(std::sync::Mutex::new(fleet)),
             terminals,
+            imports,
             handlers,
             fingerprint,
         });
         node.register_operations()?;
+        node.imports.apply(prepared)?;
         node.fleet().apply(&node.started_with, &call);
         Ok(node)
     }
@@ -164,17 +175,13 @@ async fn reload_operation(node: Weak<Node>) -> Result<serde_json::Value, CallErr
     }
 }
 
-/// The vault is open for no longer than this takes.
-fn own_key(config: &Config, environment: &Environment) -> Result<NodeKey, StartError> {
-    let opened = vault::open(config, environment)?;
-    opened.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    Ok(vault::node_key(&opened.vault)?)
-}
-
 /// What serves calls, on connections that come and on those that the node dials itself.
 pub(super) fn call_handler(config: &Config, operations: &Arc<Registry>, peers: &Arc<Peers>) -> Arc<CallHandler> {
     Arc::new(CallHandler::new(operations.clone(), config.call.settings.clone()).with_watcher(peers.clone()))
 }
+
+/// Handlers, each with whether the configuration wants it.
+pub(super) type ConfiguredHandlers = [(Arc<dyn ProtocolHandler>, bool); 3];
 
 /// Every handler that this binary has, and whether the configuration wants it. The order is the order of preference when
 /// a client offers several ALPNs.
@@ -183,12 +190,32 @@ pub(super) fn configured_handlers(
     operations: &Arc<Registry>,
     call: &Arc<CallHandler>,
     terminals: &TerminalService,
-) -> [(Arc<dyn ProtocolHandler>, bool); 3] {
-    [
+) -> Result<ConfiguredHandlers, DecoyError> {
+    Ok([
         (call.clone(), config.call.enable),
-        (Arc::new(HttpHandler::new(operations.clone(), config.http.settings.clone())), config.http.enable),
+        (http_handler(config, operations, call)?, config.http.enable),
         (terminals.handler(), config.tty.enable),
-    ]
+    ])
+}
+
+fn http_handler(
+    config: &Config,
+    operations: &Arc<Registry>,
+    call: &Arc<CallHandler>,
+) -> Result<Arc<HttpHandler>, DecoyError> {
+    let settings = &config.http.settings;
+    let about = ApiInfo::new(format!("Operations of the node {}", config.node.name));
+    let mut handler =
+        HttpHandler::builder(operations.clone(), settings.clone()).describe(Exporter::new(operations.clone(), &about));
+    if config.call.enable {
+        handler = handler.calls(call.clone());
+    }
+    if let (Some(decoy), true) = (&settings.decoy, config.http.enable) {
+        let mut decoy = decoy.clone();
+        decoy.folder = decoy.folder.map(|folder| config.beside(&folder));
+        handler = handler.decoy(Decoy::new(&decoy)?);
+    }
+    Ok(Arc::new(handler.build()))
 }
 
 /// The configured peers, and the node itself unless they name its key already.
@@ -235,6 +262,12 @@ pub enum StartError {
     /// Two operations have one name.
     #[error(transparent)]
     Operations(#[from] alknet_call::NameTaken),
+    /// The decoy has nothing to show.
+    #[error(transparent)]
+    Decoy(#[from] DecoyError),
+    /// Something cannot be imported.
+    #[error(transparent)]
+    Imports(#[from] PrepareError),
 }
 
 impl Node {

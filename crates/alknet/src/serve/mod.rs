@@ -2,6 +2,7 @@
 
 mod assembly;
 mod fleet;
+mod imports;
 mod notify;
 mod reload;
 mod terminals;
@@ -13,6 +14,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use assembly::{Node, StartError};
+pub use imports::PrepareError;
 pub use reload::{ReloadError, ReloadReport};
 
 use crate::config::Config;

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use alknet_call::CallHandler;
 use alknet_core::{CertificateError, PeerConflict};
+use alknet_http::decoy::DecoyError;
 use serde_json::{Value, json};
 
 use super::Node;
-use super::assembly::{call_handler, certificate_files, configured_handlers, peers};
+use super::assembly::{ConfiguredHandlers, call_handler, certificate_files, configured_handlers, peers};
+use super::imports::{PrepareError, Prepared, needs_vault};
 use crate::config::{self, Config, ConfigErrors};
+use crate::vault::{self, OpenVaultError};
 
 /// What a reload did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +51,15 @@ pub enum ReloadError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The decoy has nothing to show.
+    #[error(transparent)]
+    Decoy(#[from] DecoyError),
+    /// The vault that holds what imports call with does not open.
+    #[error(transparent)]
+    Vault(#[from] OpenVaultError),
+    /// Something cannot be imported.
+    #[error(transparent)]
+    Imports(#[from] PrepareError),
     /// The file could not be read in the background.
     #[error("the configuration could not be read: {0}")]
     Background(#[from] tokio::task::JoinError),
@@ -57,17 +70,24 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
     let mut current = node.config.lock().await;
     let file = current.file.clone();
     let task_node = node.clone();
-    let new = tokio::task::spawn_blocking(move || -> Result<Config, ReloadError> {
+    let next = tokio::task::spawn_blocking(move || -> Result<Next, ReloadError> {
         let new = config::load(&file)?;
         // What can fail comes first and each of it changes all or nothing, so that no half of a configuration is in force.
         let certificates = certificate_files(&new, &task_node.environment);
         alknet_core::MemoryIdentities::new(peers(&new, task_node.fingerprint()))?;
+        let imports = prepare_imports(&task_node, &new)?;
+        let call = call_handler(&new, &task_node.operations, &task_node.peers);
+        let handlers = configured_handlers(&new, &task_node.operations, &call, &task_node.terminals)?;
         task_node.certificates.replace(certificates)?;
-        Ok(new)
+        Ok(Next { config: new, imports, call, handlers })
     })
     .await??;
+    let Next { config: new, imports, call, handlers } = next;
     node.identities.set(peers(&new, node.fingerprint()))?;
-    apply_handlers(node, &current, &new);
+    apply_handlers(node, &current, &new, &call, handlers);
+    if let Err(error) = node.imports.apply(imports) {
+        tracing::error!("not everything could be imported: {error}");
+    }
     let report = ReloadReport {
         peers: new.peers.len(),
         alpns: node.handlers().alpns().iter().map(ToString::to_string).collect(),
@@ -77,12 +97,29 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
     Ok(report)
 }
 
+/// What is to come into force.
+struct Next {
+    config: Config,
+    imports: Prepared,
+    call: Arc<CallHandler>,
+    handlers: ConfiguredHandlers,
+}
+
+/// Reads the descriptions again, also where the configuration has not changed: the files may have.
+fn prepare_imports(node: &Node, new: &Config) -> Result<Prepared, ReloadError> {
+    let opened = match needs_vault(new) {
+        true => Some(vault::open(new, &node.environment)?),
+        false => None,
+    };
+    Ok(Prepared::new(new, &node.environment, opened.as_ref().map(|opened| &opened.vault))?)
+}
+
 /// A handler whose section has not changed is left alone.
-fn apply_handlers(node: &Node, old: &Config, new: &Config) {
-    let call = call_handler(new, &node.operations, &node.peers);
+fn apply_handlers(node: &Node, old: &Config, new: &Config, call: &Arc<CallHandler>, handlers: ConfiguredHandlers) {
     node.terminals.apply(&new.tty);
-    let changed = [old.call != new.call, old.http != new.http, old.tty.enable != new.tty.enable];
-    let handlers = configured_handlers(new, &node.operations, &call, &node.terminals);
+    let call_changed = old.call != new.call;
+    // HTTP carries the call protocol in its WebSocket.
+    let changed = [call_changed, call_changed || old.http != new.http, old.tty.enable != new.tty.enable];
     for ((handler, enabled), changed) in handlers.into_iter().zip(changed) {
         let result = match (changed, enabled) {
             (false, _) => Ok(()),
@@ -98,5 +135,5 @@ fn apply_handlers(node: &Node, old: &Config, new: &Config) {
             tracing::error!("a handler could not be changed: {error}");
         }
     }
-    node.fleet().apply(new, &call);
+    node.fleet().apply(new, call);
 }

@@ -8,10 +8,13 @@ use alknet_call::{
     OperationName, OperationPattern, OperationSpec, Provenance,
 };
 use alknet_core::BoxFuture;
+use http::Method;
 use serde_json::Value;
 use url::Url;
 
+use super::error::{DescriptionError, Source};
 use super::model::{AnswerKind, HttpOperation, LeftOut, SecurityScheme, Service};
+use super::read::read;
 use super::run::{HttpCall, Tokens};
 use crate::HttpClient;
 
@@ -75,10 +78,40 @@ pub struct FromOpenApi {
 
 struct Operation {
     spec: OperationSpec,
+    method: Method,
+    path: String,
     call: Arc<HttpCall>,
 }
 
+/// An operation that is imported.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Offered<'a> {
+    /// The operation.
+    pub spec: &'a OperationSpec,
+    /// The method of its requests.
+    pub method: &'a Method,
+    /// Their path as the description has it: `/pets/{id}`.
+    pub path: &'a str,
+}
+
 impl FromOpenApi {
+    /// Reads a description, which is `text` and was found at `at`, of a service that is called `source` here.
+    ///
+    /// # Errors
+    /// When no names can begin with `source`, or the text is no description. What of it cannot be used is no error:
+    /// [`left_out`](Self::left_out) tells.
+    pub fn read(
+        source: &str,
+        text: &str,
+        at: &Source,
+        options: ImportOptions,
+        client: &HttpClient,
+    ) -> Result<Self, ImportError> {
+        let service = read(text, at, &|name| options.wants(source, name))?;
+        Self::of(source, service, options, client.clone())
+    }
+
     /// Plans the operations of a service that is called `source` here.
     pub(crate) fn of(
         source: &str,
@@ -137,6 +170,16 @@ impl FromOpenApi {
         self.operations.iter().map(|operation| &operation.spec)
     }
 
+    /// The operations that are imported, with the requests that they make.
+    pub fn offered(&self) -> impl Iterator<Item = Offered<'_>> {
+        self.operations.iter().map(|Operation { spec, method, path, .. }| Offered { spec, method, path })
+    }
+
+    /// The operations that are imported, for a registry.
+    pub fn bundles(&self) -> Vec<Bundle> {
+        self.operations.iter().map(|operation| self.bundle(operation)).collect()
+    }
+
     /// What the description offers and cannot be called, as `GET /pets/{id}`, with the reason.
     pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
         self.left_out.iter().map(|left_out| (left_out.operation.as_str(), left_out.reason.as_str()))
@@ -174,7 +217,7 @@ impl OperationAdapter for FromOpenApi {
     }
 
     fn import(&self) -> BoxFuture<'_, Result<Vec<Bundle>, AdapterError>> {
-        Box::pin(async { Ok(self.operations.iter().map(|operation| self.bundle(operation)).collect()) })
+        Box::pin(async { Ok(self.bundles()) })
     }
 }
 
@@ -195,7 +238,8 @@ impl Planner<'_> {
         let servers = self.options.server.iter().chain(&operation.servers).chain(&self.servers);
         let server = servers.into_iter().next().ok_or("no server is named, so say which one to call")?;
         let call = HttpCall::new(name.clone(), operation, server, &self.schemes, self.tokens.clone())?;
-        Ok(Operation { spec: self.spec(name, operation), call: Arc::new(call) })
+        let (method, path) = (operation.method.clone(), operation.path.clone());
+        Ok(Operation { spec: self.spec(name, operation), method, path, call: Arc::new(call) })
     }
 
     fn spec(&self, name: OperationName, operation: &HttpOperation) -> OperationSpec {
@@ -220,6 +264,9 @@ pub enum ImportError {
     /// The source cannot be called that.
     #[error("the name of the source makes no names of operations: {0}")]
     Name(#[source] InvalidName),
+    /// What was read is no description.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
 }
 
 #[cfg(test)]

@@ -151,4 +151,3 @@ fn successes<'a>(documents: &'a Documents, operation: Node<'a>) -> Vec<(&'a str,
 fn contents(response: Node<'_>) -> Vec<(MediaType, Node<'_>)> {
     response.fields("content").filter_map(|(text, node)| Some((MediaType::new(text)?, node))).collect()
 }
-

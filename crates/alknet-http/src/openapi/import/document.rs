@@ -75,7 +75,10 @@ fn with_large_stack<T: Send>(run: impl FnOnce() -> Result<T, DescriptionError> +
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
         let joined = thread.map(|thread| thread.join());
-        joined.ok().and_then(Result::ok).unwrap_or_else(|| Err(DescriptionError::Syntax("there is no thread to read it".to_owned())))
+        joined
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| Err(DescriptionError::Syntax("there is no thread to read it".to_owned())))
     })
 }
 

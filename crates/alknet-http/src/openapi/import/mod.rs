@@ -25,5 +25,5 @@ mod servers;
 #[cfg(test)]
 mod tests;
 
-pub use adapter::{FromOpenApi, ImportError, ImportOptions};
+pub use adapter::{FromOpenApi, ImportError, ImportOptions, Offered};
 pub use error::{DescriptionError, Source};

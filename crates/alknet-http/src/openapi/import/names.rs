@@ -116,7 +116,9 @@ fn word(text: &str) -> String {
     while let Some(letter) = letters.next() {
         let next_is_small = letters.peek().is_some_and(char::is_ascii_lowercase);
         let starts = letter.is_ascii_uppercase()
-            && (before.is_ascii_lowercase() || before.is_ascii_digit() || (before.is_ascii_uppercase() && next_is_small));
+            && (before.is_ascii_lowercase()
+                || before.is_ascii_digit()
+                || (before.is_ascii_uppercase() && next_is_small));
         if starts {
             word.push('-');
         }
@@ -150,7 +152,8 @@ fn with_suffix(name: &str, suffix: &str) -> String {
 /// Eight digits that are the same wherever and whenever they are made (FNV-1a).
 fn hash(parts: &[&str]) -> String {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff))
 }
 
@@ -205,8 +208,12 @@ mod tests {
 
     #[test]
     fn operations_that_collide_are_named_by_their_paths_whatever_their_order() {
-        let operations =
-            [("GET", "/a", Some("list")), ("GET", "/b", Some("List")), ("GET", "/c", Some("a/get")), ("GET", "/d", None)];
+        let operations = [
+            ("GET", "/a", Some("list")),
+            ("GET", "/b", Some("List")),
+            ("GET", "/c", Some("a/get")),
+            ("GET", "/d", None),
+        ];
         let names = named(&operations);
         // The name from the path of the first belongs to another operation.
         assert!(names[0].starts_with("a/get-") && names[0].len() == "a/get-".len() + 8, "{names:?}");

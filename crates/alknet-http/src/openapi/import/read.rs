@@ -15,11 +15,7 @@ use super::{model, security, servers};
 ///
 /// What a description gets wrong costs no more than what it is about: an operation that cannot be called is left out with
 /// the reason, and what is lost of one that can is in its remarks (docs/decisions/0011).
-pub(crate) fn read(
-    text: &str,
-    source: &Source,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<Service, DescriptionError> {
+pub(crate) fn read(text: &str, source: &Source, wanted: &dyn Fn(&str) -> bool) -> Result<Service, DescriptionError> {
     let root = document::parse(text)?;
     let version = version(&root)?;
     let documents = Documents::load(root, source);

@@ -192,10 +192,10 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
     }
 
     fn properties(&mut self, node: Node<'a>, place: &Place<'_>) -> Value {
-        let kept: Vec<_> = node.entries().filter(|(name, property)| {
-            place.without != Some(*name) && !self.hides(*property)
-        }).collect();
-        let properties = kept.into_iter().map(|(name, property)| (name.to_owned(), self.schema(property, &Place::default())));
+        let kept: Vec<_> =
+            node.entries().filter(|(name, property)| place.without != Some(*name) && !self.hides(*property)).collect();
+        let properties =
+            kept.into_iter().map(|(name, property)| (name.to_owned(), self.schema(property, &Place::default())));
         Value::Object(properties.collect())
     }
 
@@ -269,9 +269,10 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
             schema.insert("enum".to_owned(), values.into());
             return;
         };
-        let types: Vec<_> = types.as_str().map(|name| vec![name]).unwrap_or_else(|| {
-            types.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
-        });
+        let types: Vec<_> = types
+            .as_str()
+            .map(|name| vec![name])
+            .unwrap_or_else(|| types.as_array().into_iter().flatten().filter_map(Value::as_str).collect());
         values.iter_mut().filter(|value| !has_type(value, &types)).for_each(|value| *value = converted(value, &types));
         match values.iter().any(|value| has_type(value, &types)) {
             true => {
@@ -386,7 +387,8 @@ fn has_type(value: &Value, types: &[&str]) -> bool {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
         Value::Number(number) => {
-            let whole = number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0);
+            let whole =
+                number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0);
             return types.contains(&"number") || (whole && types.contains(&"integer"));
         }
         Value::String(_) => "string",

@@ -45,9 +45,9 @@ impl<'a> Schemas<'a> {
     /// Whether a value is the content of a file, or a list of such.
     pub(in super::super) fn is_binary(&self, node: Node<'a>) -> bool {
         let items = |part: &Node<'a>| part.get("items").filter(|items| items.value.is_object());
-        self.applied(node).into_iter().any(|part| {
-            is_file(part) || items(&part).is_some_and(|items| self.applied(items).into_iter().any(is_file))
-        })
+        self.applied(node)
+            .into_iter()
+            .any(|part| is_file(part) || items(&part).is_some_and(|items| self.applied(items).into_iter().any(is_file)))
     }
 
     /// The subschemas that are applied to the same value, the nearest first.

@@ -1,0 +1,169 @@
+//! What the node imports from services that are no nodes, as the configuration wants it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use alknet_call::{Bundle, Capabilities, NameTaken, Overlay, Registry};
+use alknet_http::{FromOpenApi, HttpClient, OutboundConfig, OutboundError};
+use alknet_vault::Vault;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::config::{Config, ImportName};
+use crate::environment::Environment;
+use crate::import::{self, ImportError, Keyring, KeyringError, Plan};
+use crate::secrets::SecretFiles;
+
+/// How long to wait before a description is asked for again that could not be had: at first, and at most.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// The imports that are in force.
+pub(super) struct Imports {
+    registry: Arc<Registry>,
+    sources: Mutex<BTreeMap<ImportName, Source>>,
+}
+
+struct Source {
+    operations: Arc<Mutex<Overlay>>,
+    /// Asks for the description until it is there.
+    _fetching: Option<AbortOnDropHandle<()>>,
+}
+
+/// Imports as a configuration has them, with everything done that can fail.
+pub(super) struct Prepared {
+    client: Option<HttpClient>,
+    sources: Vec<(ImportName, Ready)>,
+}
+
+enum Ready {
+    Now(FromOpenApi),
+    Remote(Plan),
+}
+
+impl Prepared {
+    /// Reads the descriptions that are files, and takes from `vault` what their operations call with. Blocks.
+    pub(super) fn new(config: &Config, environment: &Environment, vault: Option<&Vault>) -> Result<Self, PrepareError> {
+        let mut prepared = Self { client: None, sources: Vec::new() };
+        if config.imports.is_empty() {
+            return Ok(prepared);
+        }
+        let client = HttpClient::new(&outbound(config, environment))?;
+        let keyring = vault.map(|vault| Keyring::read(config, environment, vault)).transpose()?;
+        for import in &config.imports {
+            let capabilities = match &keyring {
+                Some(keyring) => keyring.capabilities(import)?,
+                None => Capabilities::default(),
+            };
+            let plan = Plan::of(config, import, capabilities)?;
+            let ready = match plan.is_remote() {
+                true => Ready::Remote(plan),
+                false => Ready::Now(plan.read_file(&client)?),
+            };
+            prepared.sources.push((import.name.clone(), ready));
+        }
+        prepared.client = Some(client);
+        Ok(prepared)
+    }
+}
+
+/// Whether the configuration names secrets that imports need.
+pub(super) fn needs_vault(config: &Config) -> bool {
+    config.imports.iter().any(|import| !import.credentials.is_empty())
+}
+
+/// The settings of the client, with its files where they are.
+fn outbound(config: &Config, environment: &Environment) -> OutboundConfig {
+    let mut outbound = config.http.settings.outbound.clone();
+    outbound.ca_bundle = outbound.ca_bundle.map(|path| config.beside(&path));
+    if let Some(certificate) = &mut outbound.client_certificate {
+        certificate.certificate = config.beside(&certificate.certificate);
+        certificate.key = SecretFiles::of(config, environment).locate(&certificate.key);
+    }
+    outbound
+}
+
+impl Imports {
+    pub(super) fn new(registry: &Arc<Registry>) -> Self {
+        Self { registry: registry.clone(), sources: Mutex::default() }
+    }
+
+    /// Puts imports into force, in the place of those before. A source whose description is still to be fetched keeps the
+    /// operations that it had until then.
+    pub(super) fn apply(&self, prepared: Prepared) -> Result<(), NameTaken> {
+        let Prepared { client, sources } = prepared;
+        self.sources().retain(|name, _| sources.iter().any(|(wanted, _)| wanted == name));
+        for (name, ready) in sources {
+            let bundles = match &ready {
+                Ready::Now(import) => {
+                    import::log(&name, import);
+                    Some(import.bundles())
+                }
+                Ready::Remote(_) => None,
+            };
+            let operations = self.install(&name, bundles)?;
+            let fetching = match (ready, &client) {
+                (Ready::Remote(plan), Some(client)) => {
+                    Some(tokio::spawn(fetch(plan, client.clone(), operations.clone())))
+                }
+                _ => None,
+            };
+            let source = Source { operations, _fetching: fetching.map(AbortOnDropHandle::new) };
+            self.sources().insert(name, source);
+        }
+        Ok(())
+    }
+
+    /// The operations of a source: new ones if there are, else those that it has.
+    fn install(&self, name: &ImportName, bundles: Option<Vec<Bundle>>) -> Result<Arc<Mutex<Overlay>>, NameTaken> {
+        let present = self.sources().get(name).map(|source| source.operations.clone());
+        match (present, bundles) {
+            (Some(operations), None) => Ok(operations),
+            (Some(operations), Some(bundles)) => {
+                operations.lock().unwrap_or_else(PoisonError::into_inner).replace(bundles)?;
+                Ok(operations)
+            }
+            (None, bundles) => Ok(Arc::new(Mutex::new(self.registry.install(bundles.unwrap_or_default())?))),
+        }
+    }
+
+    fn sources(&self) -> std::sync::MutexGuard<'_, BTreeMap<ImportName, Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks for a description until it is there, or turns out to be of no use.
+async fn fetch(plan: Plan, client: HttpClient, operations: Arc<Mutex<Overlay>>) {
+    let (mut wait, longest) = RETRY;
+    loop {
+        match plan.fetch(&client).await {
+            Ok(import) => {
+                match operations.lock().unwrap_or_else(PoisonError::into_inner).replace(import.bundles()) {
+                    Ok(()) => import::log(plan.name(), &import),
+                    Err(error) => tracing::error!(import = plan.name().as_str(), "nothing is imported: {error}"),
+                }
+                return;
+            }
+            Err(error) if error.is_temporary() => {
+                tracing::warn!("{error}; the next attempt is in {} s", wait.as_secs());
+            }
+            Err(error) => return tracing::error!("{error}"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(longest);
+    }
+}
+
+/// Why imports cannot be put into force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The HTTP client cannot be made.
+    #[error("[http.outbound]: {0}")]
+    Client(#[from] OutboundError),
+    /// A secret is missing.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// A description cannot be read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+}

@@ -173,14 +173,19 @@ impl Operations {
 
     async fn read(&self, body: Body) -> Result<Bytes, Refusal> {
         let max = self.config.max_body_bytes;
+        let too_long = || {
+            let message = format!("the body is longer than the limit of {max} bytes");
+            let mut error = CallError::new(ErrorCode::ResourceExhausted, message);
+            error.retryable = false;
+            Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, error)
+        };
+        if body.size_hint().lower() > max.into() {
+            // Nothing of it was asked for, so a client that waits for `100 Continue` need not send it.
+            return Err(too_long());
+        }
         match Limited::new(body, max as usize).collect().await {
             Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let message = format!("the body is longer than the limit of {max} bytes");
-                let mut error = CallError::new(ErrorCode::ResourceExhausted, message);
-                error.retryable = false;
-                Err(Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, error))
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(too_long()),
             Err(_) => Err(CallError::invalid_input("the body broke off").into()),
         }
     }

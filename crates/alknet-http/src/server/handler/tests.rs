@@ -42,6 +42,24 @@ async fn closed_doors_are_alike_to_the_byte() {
     assert_eq!(answer("POST /node/info HTTP/1.1\r\nauthorization: Bearer alk_x").await, wrong);
 }
 
+#[tokio::test]
+async fn a_body_that_is_not_wanted_is_not_asked_for() {
+    let answer = async |fields: &str| {
+        let mut raw = connect(HTTP_1_1);
+        let head = format!("POST /node/info HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n{fields}\r\n");
+        raw.io.write_all(head.as_bytes()).await.unwrap();
+        let answer = raw.until("\r\n\r\n").await;
+        answer.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(answer("content-length: 9\r\n").await, "HTTP/1.1 401 Unauthorized");
+    let bearer = "authorization: Bearer alk_alice\r\n";
+    let too_long = format!("{bearer}content-length: 2000000\r\n");
+    assert_eq!(answer(&too_long).await, "HTTP/1.1 413 Payload Too Large");
+    let other = format!("{bearer}content-type: text/plain\r\ncontent-length: 9\r\n");
+    assert_eq!(answer(&other).await, "HTTP/1.1 415 Unsupported Media Type");
+    assert_eq!(answer(&format!("{bearer}content-length: 9\r\n")).await, "HTTP/1.1 100 Continue");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_head_has_its_time() {
     let mut raw = connect(HTTP_1_1);

@@ -289,4 +289,23 @@ mod tests {
         assert!(error.contains("refused"), "{error}");
         assert!(["pass", "path", "s3cret"].iter().all(|secret| !error.contains(secret)), "{error}");
     }
+
+    /// Other tests, run anew in an environment in which everything that a client might read is wrong.
+    #[test]
+    fn a_poisoned_environment_changes_nothing() {
+        let nowhere = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            .map(|name| (name, "http://127.0.0.1:1"));
+        let secrets = ["OPENAI_API_KEY", "GITHUB_TOKEN", "NETRC"].map(|name| (name, "/poison"));
+        for name in [
+            "outbound::client::tests::a_text_is_fetched_up_to_its_limit",
+            "openapi::import::run::credentials::tests::each_scheme_has_its_place",
+            "openapi::import::run::credentials::tests::who_needs_no_credential_gets_one_only_if_it_takes_one",
+        ] {
+            let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+            test.args(["--exact", name]).envs(nowhere).envs(secrets).env_remove("NO_PROXY").env_remove("no_proxy");
+            let run = test.output().unwrap();
+            let told = String::from_utf8_lossy(&run.stdout);
+            assert!(run.status.success() && told.contains("1 passed"), "{told}");
+        }
+    }
 }

@@ -33,7 +33,8 @@ pub struct OutboundConfig {
     pub max_response_bytes: u32,
     /// How often a call is tried again when it makes sense to. Default: 3.
     pub max_retries: u32,
-    /// Root certificates in PEM that are trusted beside those of the system.
+    /// Root certificates in PEM that are trusted beside those of the system. Those of the system are where `SSL_CERT_FILE`
+    /// and `SSL_CERT_DIR` say, if the environment has them; nothing else is taken from there.
     pub ca_bundle: Option<PathBuf>,
     /// What the node shows to services that ask for a certificate.
     pub client_certificate: Option<ClientCertificate>,

@@ -208,3 +208,30 @@ async fn a_call_that_is_given_up_leaves_no_connection() {
     assert_eq!(error.code, ErrorCode::Timeout);
     sender.closed().await;
 }
+
+#[tokio::test]
+async fn a_slow_reader_slows_the_service() {
+    const EVENT: usize = 256 * 1024;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
+    let mock = Mock::serve(move |_| {
+        let counter = counter.clone();
+        let event = Bytes::from(format!("data: {}\n\n", "x".repeat(EVENT)));
+        let events = stream::repeat_with(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(event.clone())
+        });
+        respond(200, "text/event-stream", Body::from_stream(events))
+    })
+    .await;
+    let node = node(&mock, OutboundConfig::default()).await;
+    let mut events = node.subscribe("pets/watch", json!({ "body": {} }));
+    assert_eq!(events.next().await, Some(Ok(json!("x".repeat(EVENT)))));
+    // Nobody reads, and everybody else may run: more than the sockets hold is not sent.
+    for _ in 0..20_000 {
+        tokio::task::yield_now().await;
+    }
+    let held = sent.load(Ordering::Relaxed) * EVENT;
+    assert!(held < 64 * 1024 * 1024, "{held} bytes wait somewhere");
+    assert_eq!(events.next().await, Some(Ok(json!("x".repeat(EVENT)))));
+}

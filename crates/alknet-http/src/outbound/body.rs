@@ -6,28 +6,32 @@ use super::RequestError;
 use super::client::{describe, server_of};
 
 /// The whole body.
-pub(crate) async fn read(response: reqwest::Response, limit: usize) -> Result<Bytes, RequestError> {
-    let too_long = RequestError::TooLong { server: server_of(response.url()), limit };
-    if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_long);
+pub(crate) async fn read(mut response: reqwest::Response, limit: usize) -> Result<Bytes, RequestError> {
+    let may_fit = response.content_length().is_none_or(|length| length <= limit as u64);
+    if may_fit && let (body, true) = collect(&mut response, limit).await? {
+        return Ok(body);
     }
-    match read_start(response, limit).await? {
-        (body, true) => Ok(body),
-        (_, false) => Err(too_long),
-    }
+    Err(RequestError::TooLong { server: server_of(response.url()), limit })
 }
 
-/// The body as far as it is no longer than `limit`, and whether that is all of it.
-pub(crate) async fn read_start(mut response: reqwest::Response, limit: usize) -> Result<(Bytes, bool), RequestError> {
-    let server = server_of(response.url());
+/// The body as far as it is no longer than `limit`.
+pub(crate) async fn read_start(mut response: reqwest::Response, limit: usize) -> Result<Bytes, RequestError> {
+    Ok(collect(&mut response, limit).await?.0)
+}
+
+/// The start of the body, and whether that is all of it.
+async fn collect(response: &mut reqwest::Response, limit: usize) -> Result<(Bytes, bool), RequestError> {
     // Most bodies are one chunk, which need not be copied.
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(mut chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| RequestError::Broken { server: server.clone(), reason: describe(error) })?
-    {
+    loop {
+        let mut chunk = match response.chunk().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return Ok((joined(first, rest), true)),
+            Err(error) => {
+                return Err(RequestError::Broken { server: server_of(response.url()), reason: describe(error) });
+            }
+        };
         let room = limit - first.len() - rest.len();
         let complete = chunk.len() <= room;
         chunk.truncate(room);
@@ -39,7 +43,6 @@ pub(crate) async fn read_start(mut response: reqwest::Response, limit: usize) ->
             return Ok((joined(first, rest), false));
         }
     }
-    Ok((joined(first, rest), true))
 }
 
 fn joined(first: Bytes, rest: BytesMut) -> Bytes {
@@ -71,8 +74,8 @@ mod tests {
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let all = chunks.concat();
-            let (start, complete) = runtime.block_on(read_start(response(&chunks), limit)).unwrap();
-            prop_assert_eq!(complete, all.len() <= limit);
+            let start = runtime.block_on(read_start(response(&chunks), limit)).unwrap();
+            let complete = all.len() <= limit;
             prop_assert_eq!(&start[..], &all[..limit.min(all.len())]);
             let whole = runtime.block_on(read(response(&chunks), limit));
             prop_assert_eq!(whole.ok().map(|whole| whole.to_vec()), complete.then_some(all));

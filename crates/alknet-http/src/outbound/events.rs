@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use url::Url;
 
 use super::RequestError;
 use super::client::{Deadline, describe, server_of};
@@ -21,6 +22,7 @@ pub(crate) struct Event {
 /// The events of an answer. To drop it is to give up the rest.
 pub(crate) struct EventReader {
     response: reqwest::Response,
+    url: Url,
     parser: Parser,
     idle: Duration,
 }
@@ -28,26 +30,24 @@ pub(crate) struct EventReader {
 impl EventReader {
     /// Events of at most `limit` bytes, between which there are no more than `idle`.
     pub(crate) fn new(response: reqwest::Response, limit: usize, idle: Duration) -> Self {
-        Self { response, parser: Parser::new(limit), idle }
+        Self { url: response.url().clone(), response, parser: Parser::new(limit), idle }
     }
 
     /// The next event; none at the end. One that has begun and does not end is dropped, as the standard has it.
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, RequestError> {
+        let Self { response, url, parser, idle } = self;
         loop {
-            match self.parser.next() {
+            match parser.next() {
                 Ok(None) => {}
                 Ok(event) => return Ok(event),
-                Err(TooLong { limit }) => {
-                    return Err(RequestError::TooLong { server: server_of(self.response.url()), limit });
-                }
+                Err(TooLong { limit }) => return Err(RequestError::TooLong { server: server_of(url), limit }),
             }
-            let url = self.response.url().clone();
             let chunk = async {
-                let broken = |error| RequestError::Broken { server: server_of(&url), reason: describe(error) };
-                self.response.chunk().await.map_err(broken)
+                let broken = |error| RequestError::Broken { server: server_of(url), reason: describe(error) };
+                response.chunk().await.map_err(broken)
             };
-            match Deadline::after(self.idle).of(&url, chunk).await? {
-                Some(chunk) => self.parser.push(chunk),
+            match Deadline::after(*idle).of(url, chunk).await? {
+                Some(chunk) => parser.push(chunk),
                 None => return Ok(None),
             }
         }

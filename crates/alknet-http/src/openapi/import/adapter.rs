@@ -63,6 +63,11 @@ fn names(pattern: &OperationPattern, source: &str, full: &OperationName) -> bool
 /// Makes operations of the description of an HTTP service. Each is called `source/operation`; one that answers with events
 /// is a subscription. Their input is an object with the parameters by name, and the `body`.
 ///
+/// The output is the value of an answer that is JSON, the string of one that is text, `{"content_type", "data"}` with base64
+/// of any other, and `null` for none. It is passed on even if it is not what the description declares. An event is its data;
+/// or `{"event", "data"}`, if it has a type that the data does not say in a field `type` of its own. An answer that is no
+/// success is an error whose details have the `status`, the `body` and `retry_after_seconds`.
+///
 /// The secrets for a call are the call's [capabilities](OperationContext::capabilities), and come from nowhere else. They
 /// stand in no output and in no error, even if the service sends them back.
 pub struct FromOpenApi {

@@ -23,7 +23,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use mime::Mime;
 use serde_json::{Map, Value, json};
 
@@ -42,13 +42,15 @@ const DONE: &str = "[DONE]";
 
 /// The output of a success.
 pub(super) async fn output(response: reqwest::Response, limit: usize) -> Result<Answer, RequestError> {
-    let headers = response.headers().clone();
-    Ok(Answer { headers, body: read(response, limit).await? })
+    let field = |name| response.headers().get(name).cloned();
+    let (content_type, coding) = (field(CONTENT_TYPE), field(CONTENT_ENCODING));
+    Ok(Answer { content_type, coding, body: read(response, limit).await? })
 }
 
 /// A success that was read.
 pub(super) struct Answer {
-    headers: HeaderMap,
+    content_type: Option<HeaderValue>,
+    coding: Option<HeaderValue>,
     body: Bytes,
 }
 
@@ -57,18 +59,18 @@ impl Answer {
         if self.body.is_empty() {
             return Ok(Value::Null);
         }
-        if let Some(coding) = self.headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        if let Some(coding) = self.coding.filter(|coding| coding != "identity") {
             return Err(unreadable(format!("it is coded as {coding:?}, which it was not asked for")));
         }
-        let mut value = value(&self.headers, &self.body, scrub)
+        let mut value = value(self.content_type.as_ref(), &self.body, scrub)
             .map_err(|error| unreadable(format!("it says that it is JSON, and is not: {error}")))?;
         scrub.value(&mut value);
         Ok(value)
     }
 }
 
-fn value(headers: &HeaderMap, body: &Bytes, scrub: &Scrub) -> serde_json::Result<Value> {
-    let mime = media_type(headers);
+fn value(content_type: Option<&HeaderValue>, body: &Bytes, scrub: &Scrub) -> serde_json::Result<Value> {
+    let mime = content_type.and_then(media_type);
     match &mime {
         Some(mime) if is_json(mime) => return serde_json::from_slice(body),
         // What it is is not said.
@@ -90,11 +92,11 @@ fn value(headers: &HeaderMap, body: &Bytes, scrub: &Scrub) -> serde_json::Result
 
 /// Whether the answer is one of events.
 pub(super) fn is_events(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|mime| mime.essence_str() == "text/event-stream")
+    headers.get(CONTENT_TYPE).and_then(media_type).is_some_and(|mime| mime.essence_str() == "text/event-stream")
 }
 
-fn media_type(headers: &HeaderMap) -> Option<Mime> {
-    headers.get(CONTENT_TYPE)?.to_str().ok()?.parse().ok()
+fn media_type(content_type: &HeaderValue) -> Option<Mime> {
+    content_type.to_str().ok()?.parse().ok()
 }
 
 fn is_text(mime: &Mime) -> bool {
@@ -139,7 +141,7 @@ impl Refusal {
     pub(super) async fn read(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         // The status is what counts, so it is told even if its body breaks off.
-        let body = read_start(response, MAX_ERROR_BODY).await.map(|(body, _)| body).unwrap_or_default();
+        let body = read_start(response, MAX_ERROR_BODY).await.unwrap_or_default();
         Self { status, headers, body }
     }
 

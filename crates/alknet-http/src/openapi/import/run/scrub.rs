@@ -18,7 +18,11 @@ const SHORTEST: usize = 4;
 
 /// The texts that must not come back, in each way that they are sent.
 #[derive(Default)]
-pub(super) struct Scrub(Vec<Zeroizing<String>>);
+pub(super) struct Scrub {
+    texts: Vec<Zeroizing<String>>,
+    /// Whether one of them could be a number.
+    has_digits: bool,
+}
 
 impl Scrub {
     /// Adds a secret: as it is, escaped for an URL, and in base64.
@@ -29,8 +33,9 @@ impl Scrub {
         let escaped = Escape::Component.of(secret);
         let forms = [secret.to_owned(), lower_hex(&escaped), escaped, STANDARD.encode(secret)];
         for form in forms.map(Zeroizing::new) {
-            if !self.0.contains(&form) {
-                self.0.push(form);
+            if !self.texts.contains(&form) {
+                self.has_digits |= form.bytes().all(|byte| byte.is_ascii_digit());
+                self.texts.push(form);
             }
         }
     }
@@ -45,7 +50,7 @@ impl Scrub {
 
     pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
-        for secret in &self.0 {
+        for secret in &self.texts {
             if text.contains(&**secret) {
                 text = Cow::Owned(text.replace(&**secret, MASK));
             }
@@ -56,7 +61,7 @@ impl Scrub {
     /// Bytes that are no text.
     pub(super) fn bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let mut bytes = Cow::Borrowed(bytes);
-        for secret in self.0.iter().map(|secret| secret.as_bytes()) {
+        for secret in self.texts.iter().map(|secret| secret.as_bytes()) {
             let mut from = 0;
             while let Some(place) = find(bytes.get(from..).unwrap_or_default(), secret) {
                 let start = from + place;
@@ -68,7 +73,7 @@ impl Scrub {
     }
 
     pub(super) fn value(&self, value: &mut Value) {
-        if self.0.is_empty() {
+        if self.texts.is_empty() {
             return;
         }
         match value {
@@ -79,13 +84,12 @@ impl Scrub {
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(fields) => self.fields(fields),
-            Value::Number(_) => {
-                // A secret of digits.
+            Value::Number(_) if self.has_digits => {
                 if matches!(self.text(&value.to_string()), Cow::Owned(_)) {
                     *value = Value::String(MASK.to_owned());
                 }
             }
-            Value::Null | Value::Bool(_) => {}
+            Value::Number(_) | Value::Null | Value::Bool(_) => {}
         }
     }
 

@@ -31,6 +31,8 @@
 
 mod config;
 pub mod decoy;
+#[doc(hidden)]
+pub mod fuzzing;
 mod openapi;
 mod outbound;
 mod server;
@@ -39,6 +41,8 @@ mod testkit;
 
 pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
 pub use openapi::export::{ApiInfo, Exporter, openapi_for, to_openapi};
-pub use openapi::import::{DescriptionError, FromOpenApi, ImportError, ImportOptions, Offered, Source};
+pub use openapi::import::{
+    DescriptionError, FromOpenApi, ImportError, ImportOptions, Offered, Source as DescriptionSource,
+};
 pub use outbound::{ClientCertificate, FetchError, HttpClient, OutboundConfig, OutboundError, RequestError};
 pub use server::{Caller, HttpHandler, HttpHandlerBuilder};

@@ -31,18 +31,7 @@ pub(super) fn read<'a>(
     let body = schemas.documents().follow(body).map_err(|error| format!("its body {error}"))?;
     let required = body.flag("required") == Some(true);
     let Some((media, content)) = choose(schemas, body) else {
-        let types: Vec<_> = body.fields("content").map(|(text, _)| text).take(5).collect();
-        return match (types.is_empty(), required) {
-            (false, true) => Err(format!("its body is {}, which is not supported", types.join(" or "))),
-            (false, false) => {
-                remarks.insert(format!("the body is left out: {} is not supported", types.join(" or ")));
-                Ok(None)
-            }
-            (true, _) => {
-                remarks.insert("the body is left out: nothing is said of its content".to_owned());
-                Ok(None)
-            }
-        };
+        return without(body, required, remarks).map(|()| None);
     };
     let schema = schema(schemas, &media, content, switch);
     let schema = match body.text("description") {
@@ -51,6 +40,19 @@ pub(super) fn read<'a>(
     };
     let encoding = encoding(schemas, media, content);
     Ok(Some(Described { body: RequestBody { required, encoding }, schema }))
+}
+
+/// Whether an operation can do without a body that cannot be written.
+fn without(body: Node<'_>, required: bool, remarks: &mut BTreeSet<String>) -> Result<(), String> {
+    let types: Vec<_> = body.fields("content").map(|(text, _)| format!("{text:?}")).take(5).collect();
+    let types = types.join(" or ");
+    let remark = match (&*types, required) {
+        ("", _) => "the body is left out: nothing is said of its content".to_owned(),
+        (types, true) => return Err(format!("its body is {types}, which is not supported")),
+        (types, false) => format!("the body is left out: {types} is not supported"),
+    };
+    remarks.insert(remark);
+    Ok(())
 }
 
 /// The boolean field of the body that says whether to answer with events.

@@ -49,17 +49,18 @@ fn all_different(mut names: Vec<String>, origins: &[Origin<'_>]) -> Vec<String> 
         return names;
     }
     let mut taken: HashSet<String> = names.iter().cloned().collect();
-    let mut seen = HashSet::new();
+    let mut numbers: HashMap<String, u32> = HashMap::new();
     let mut order: Vec<_> = names.iter_mut().zip(origins).collect();
     order.sort_by_key(|(_, origin)| (origin.path, origin.method, origin.suffix));
     for (name, _) in order {
-        if seen.insert(name.clone()) {
+        let number = numbers.entry(name.clone()).or_default();
+        *number += 1;
+        if *number == 1 {
             continue;
         }
-        let mut number = 2_u32;
         let mut other = with_suffix(name, &format!("-{number}"));
         while !taken.insert(other.clone()) {
-            number += 1;
+            *number += 1;
             other = with_suffix(name, &format!("-{number}"));
         }
         *name = other;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::documents::Node;
@@ -45,7 +46,11 @@ impl<'a> Reader<'a> {
         let input = input(&parameters, body.as_ref());
         let (input, more) = self.schemas.fit_input(input);
         remarks.extend(more);
-        let output = answer::output(&mut self.schemas, found.node, *kind);
+        let output = match found.method {
+            // Its answer has no content, whatever the description says of that.
+            Method::HEAD => None,
+            _ => answer::output(&mut self.schemas, found.node, *kind),
+        };
         let (output, more) = output.map(|draft| self.schemas.fit_shared(draft)).unwrap_or_default();
         remarks.extend(more.into_iter().map(|remark| format!("output: {remark}")));
         Ok(HttpOperation {

@@ -27,6 +27,9 @@ const RESERVED: [&str; 13] = [
     "upgrade",
 ];
 
+/// How many parameters an operation may have.
+const MAX_PARAMETERS: usize = 1000;
+
 /// A parameter, with what its values look like.
 pub(super) struct Described {
     pub(super) parameter: Parameter,
@@ -80,6 +83,9 @@ pub(super) fn read<'a>(
     remarks: &mut BTreeSet<String>,
 ) -> Result<Vec<Described>, String> {
     let declared = declared(schemas.documents(), owners).map_err(|error| format!("a parameter {error}"))?;
+    if declared.len() > MAX_PARAMETERS {
+        return Err(format!("it has more than {MAX_PARAMETERS} parameters"));
+    }
     let mut all = Vec::new();
     for node in declared {
         let Some(name) = node.text("name").filter(|name| !name.is_empty()) else {

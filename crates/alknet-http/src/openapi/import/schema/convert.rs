@@ -12,6 +12,15 @@ use super::look::is_file;
 use super::{Draft, Purpose, Schemas, Version, keywords};
 use crate::openapi::import::documents::Node;
 
+/// How many subschemas are drafted for one description.
+pub(super) const MAX_WORK: usize = 20_000_000;
+
+/// As how many subschemas a regular expression counts.
+pub(super) const PATTERN_WORK: usize = 100;
+
+/// How many schemas are put in the place of references to them.
+const MAX_INLINED: usize = 100;
+
 /// Drafts one schema.
 pub(super) struct Converter<'s, 'a> {
     schemas: &'s mut Schemas<'a>,
@@ -20,6 +29,8 @@ pub(super) struct Converter<'s, 'a> {
     home: Option<usize>,
     /// The schemas that are being put in the place of references to them.
     inlined: Vec<*const Value>,
+    /// How many more may be.
+    left_to_inline: usize,
     uses: BTreeSet<(usize, bool)>,
     remarks: BTreeSet<String>,
 }
@@ -37,7 +48,16 @@ struct Place<'p> {
 
 impl<'s, 'a: 's> Converter<'s, 'a> {
     pub(super) fn new(schemas: &'s mut Schemas<'a>, purpose: Purpose, home: Option<usize>) -> Self {
-        Self { schemas, purpose, home, inlined: vec![], uses: BTreeSet::new(), remarks: BTreeSet::new() }
+        let left_to_inline = MAX_INLINED;
+        Self {
+            schemas,
+            purpose,
+            home,
+            inlined: vec![],
+            left_to_inline,
+            uses: BTreeSet::new(),
+            remarks: BTreeSet::new(),
+        }
     }
 
     pub(super) fn draft(mut self, node: Node<'a>, without: Option<&str>) -> Draft {
@@ -47,6 +67,10 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
     }
 
     fn schema(&mut self, node: Node<'a>, place: &Place<'_>) -> Value {
+        if !self.schemas.spend(1) {
+            self.remarks.insert("parts of a schema are left out: the description has too many".to_owned());
+            return json!({});
+        }
         match node.value {
             Value::Bool(all) => Value::Bool(*all),
             Value::Object(_) if self.purpose == Purpose::Upload && is_file(node) => upload(node),
@@ -95,9 +119,11 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
             },
         };
         if let Some(field) = place.without
+            && self.left_to_inline > 0
             && !self.inlined.contains(&std::ptr::from_ref(target.value))
             && self.schemas.properties(target).contains_key(field)
         {
+            self.left_to_inline -= 1;
             self.inlined.push(std::ptr::from_ref(target.value));
             let schema = self.schema(target, place);
             self.inlined.pop();
@@ -248,7 +274,9 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
             return Some(pattern.into());
         }
         let start: String = pattern.chars().take(100).collect();
-        self.remarks.insert(format!("the pattern {start:?} is left out: it cannot be checked in linear time"));
+        self.remarks.insert(format!(
+            "the pattern {start:?} is left out: lookaround, back-references and large repetitions cannot be used"
+        ));
         None
     }
 

@@ -91,7 +91,12 @@ impl Schemas<'_> {
                 Err(error) => reason = error,
             }
         }
-        remarks.insert(format!("a schema is left out: {reason}"));
+        remarks.insert(match reason {
+            SchemaError::TooLong if self.left < MAX_SIZE => {
+                "a schema is left out: those of the description are too long altogether".to_owned()
+            }
+            reason => format!("a schema is left out: {reason}"),
+        });
         (None, remarks.into_iter().collect())
     }
 

@@ -79,12 +79,16 @@ pub(super) struct Schemas<'a> {
     /// The definition of each schema that something refers to, by its place in memory.
     known: HashMap<(*const Value, Purpose), usize>,
     names: HashSet<(Purpose, String)>,
+    /// How many have been named alike so far.
+    alike: HashMap<(Purpose, String), usize>,
     /// Whether a regular expression can be used.
     patterns: HashMap<String, bool>,
     /// What has been fitted, by what it was before; many operations have the same errors.
     fitted: HashMap<String, (Option<Schema>, Vec<String>)>,
     /// How many bytes of schemas may still be made.
     left: usize,
+    /// How many subschemas may still be drafted.
+    work: usize,
 }
 
 /// A schema that others refer to.
@@ -111,9 +115,11 @@ impl<'a> Schemas<'a> {
             definitions: Vec::new(),
             known: HashMap::new(),
             names: HashSet::new(),
+            alike: HashMap::new(),
             patterns: HashMap::new(),
             fitted: HashMap::new(),
             left: fit::MAX_TOTAL,
+            work: convert::MAX_WORK,
         }
     }
 
@@ -149,11 +155,11 @@ impl<'a> Schemas<'a> {
         let last = reference.rsplit(['/', '#']).find(|part| !part.is_empty()).unwrap_or("schema");
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
         let name: String = last.chars().take(100).map(plain).collect();
-        let mut free = name.clone();
-        // Few schemas share a name; so many that this took long would not be kept apart by people either.
-        let mut number = 1;
+        let number = self.alike.entry((purpose, name.clone())).or_default();
+        *number += 1;
+        let mut free = if *number == 1 { name.clone() } else { format!("{name}-{number}") };
         while !self.names.insert((purpose, free.clone())) {
-            number += 1;
+            *number += 1;
             free = format!("{name}-{number}");
         }
         free
@@ -182,8 +188,15 @@ impl<'a> Schemas<'a> {
         if let Some(known) = self.patterns.get(pattern) {
             return *known;
         }
-        let usable = Schema::new(json!({ "pattern": pattern })).is_ok();
+        let usable = self.spend(convert::PATTERN_WORK) && Schema::new(json!({ "pattern": pattern })).is_ok();
         self.patterns.insert(pattern.to_owned(), usable);
         usable
+    }
+
+    /// Whether there is still time for so much work.
+    fn spend(&mut self, work: usize) -> bool {
+        let left = self.work.checked_sub(work);
+        self.work = left.unwrap_or(0);
+        left.is_some()
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use alknet_call::{Access, Capabilities};
-use alknet_http::{FetchError, FromOpenApi, HttpClient, ImportOptions, Source};
+use alknet_http::{DescriptionSource as Source, FetchError, FromOpenApi, HttpClient, ImportOptions};
 use url::Url;
 
 pub use keyring::{Keyring, KeyringError};

@@ -159,7 +159,7 @@ mod tests {
             for (index, piece) in pieces.iter().enumerate() {
                 let is_last = index + 1 == pieces.len();
                 let output = encoder.push(piece, is_last).unwrap();
-                prop_assert!(is_last || output.len() % BUFFER == 0);
+                prop_assert!(is_last || output.len().is_multiple_of(BUFFER));
                 packed.extend_from_slice(&output);
             }
             let mut unpacked = Vec::new();

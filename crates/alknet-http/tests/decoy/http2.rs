@@ -16,7 +16,9 @@ use crate::nginx::Nginx;
 use crate::site::Kind;
 
 /// Method, path, and fields.
-const REQUESTS: &[(&str, &str, &[(&str, &str)])] = &[
+type Wanted = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const REQUESTS: &[Wanted] = &[
     ("GET", "/", &[]),
     ("GET", "/?query", &[]),
     ("GET", "/missing", &[]),
@@ -106,7 +108,7 @@ async fn serve(decoy: Decoy, front: Front) -> anyhow::Result<SocketAddr> {
 /// An answer as text.
 async fn exchange(
     server: SocketAddr,
-    (method, path, fields): &(&str, &str, &[(&str, &str)]),
+    (method, path, fields): &Wanted,
 ) -> anyhow::Result<String> {
     let stream = TcpStream::connect(server).await?;
     let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;

@@ -113,7 +113,12 @@ impl HeadReader {
             self.window.room -= 1;
             match &mut self.stage {
                 Stage::Line(reader) => {
-                    if let Some(line) = reader.push(at, byte)? {
+                    let read = reader.push(at, byte);
+                    // A line that fails later is still answered as its method asks.
+                    if let (b' ', Some(method)) = (byte, reader.method()) {
+                        self.request.method = Method::parse(bytes.get(method).unwrap_or_default());
+                    }
+                    if let Some(line) = read? {
                         return self.begin(&line, bytes);
                     }
                 }
@@ -134,7 +139,6 @@ impl HeadReader {
     fn begin(&mut self, line: &Line, bytes: &[u8]) -> Result<bool, Refusal> {
         self.start = line.method.start;
         let request = &mut self.request;
-        request.method = line.method(bytes);
         request.version = line.version;
         if line.version == Version::HTTP_09 && request.method != Method::Get {
             return Err(Refusal::BadRequest);
@@ -235,6 +239,12 @@ mod tests {
     fn a_head_without_fields_is_whole_without_an_empty_line() {
         assert_eq!(refusal("GET /\r\n"), None);
         assert_eq!(refusal("HEAD /\r\n"), Some(Refusal::BadRequest));
+    }
+
+    #[test]
+    fn a_line_that_fails_has_its_method_all_the_same() {
+        assert_eq!(read(b"HEAD /\0").unwrap().request.method, Method::Head);
+        assert_eq!(read(b"HEAD\t").unwrap().request.method, Method::Other);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::decoy::pages::Refusal;
-use crate::decoy::request::{Method, Version};
+use crate::decoy::request::Version;
 
 /// Reads a request line that comes in pieces.
 #[derive(Debug)]
@@ -76,6 +76,11 @@ impl LineReader {
     /// Where the line begins, as far as that is known.
     pub(crate) fn start(&self) -> usize {
         self.start
+    }
+
+    /// The method, once all of it has come.
+    pub(crate) fn method(&self) -> Option<Range<usize>> {
+        (self.method_end > self.start).then_some(self.start..self.method_end)
     }
 
     /// Whether only empty lines have been seen.
@@ -265,12 +270,6 @@ impl LineReader {
 
     fn done(&self) -> Step {
         Step::Done
-    }
-}
-
-impl Line {
-    pub(crate) fn method(&self, bytes: &[u8]) -> Method {
-        Method::parse(bytes.get(self.method.clone()).unwrap_or_default())
     }
 }
 

@@ -131,6 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.unread.advance(head.start);
                 return Ok(End::Admitted);
             }
+            // It may have begun while the rest of the head came.
+            self.is_draining = self.is_draining || is_ready(draining.as_mut()).await;
             self.unread.advance(head.end);
             self.window = head.window;
             head.refusal = head.refusal.or(self.refusal);
@@ -351,6 +353,10 @@ enum Skip {
     /// More of it is to come.
     Waiting,
     Invalid,
+}
+
+async fn is_ready<F: Future>(mut future: Pin<&mut F>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }
 
 impl Manner {

@@ -43,13 +43,13 @@ impl Exporter {
     }
 
     /// Changes value whenever the description for this caller does. Cheap enough for every answer.
-    pub fn marker(&self, identity: &Arc<Identity>) -> HeaderValue {
+    pub fn marker(&self, identity: &Identity) -> HeaderValue {
         self.current().marker(&self.frame, identity)
     }
 
     /// The answer to `GET /openapi.json` of a caller whose request had `headers`: the description, or 304 if it has that
     /// already (RFC 9110 §13.1.2).
-    pub fn respond(&self, identity: &Arc<Identity>, headers: &HeaderMap) -> Response {
+    pub fn respond(&self, identity: &Identity, headers: &HeaderMap) -> Response {
         let snapshot = self.current();
         let marker = snapshot.marker(&self.frame, identity);
         let marker_text = marker.to_str().unwrap_or_default();
@@ -128,10 +128,10 @@ impl Snapshot {
         operations.filter(|operation| check_caller(&operation.spec, Some(identity)).is_ok())
     }
 
-    fn marker(&self, frame: &Frame, identity: &Arc<Identity>) -> HeaderValue {
+    fn marker(&self, frame: &Frame, identity: &Identity) -> HeaderValue {
         // An identity of the same id may have got other scopes since.
         if let Some((of, marker)) = self.markers.load().get(&identity.id)
-            && of == identity
+            && **of == *identity
         {
             return marker.clone();
         }
@@ -139,9 +139,10 @@ impl Snapshot {
         // Hexadecimal digits are a header's value.
         let marker =
             HeaderValue::try_from(frame.marker(&operations)).unwrap_or_else(|_| HeaderValue::from_static("none"));
+        let of = Arc::new(identity.clone());
         self.markers.rcu(|markers| {
             let mut markers = if markers.len() < MAX_MARKERS { HashMap::clone(markers) } else { HashMap::new() };
-            markers.insert(identity.id.clone(), (identity.clone(), marker.clone()));
+            markers.insert(identity.id.clone(), (of.clone(), marker.clone()));
             markers
         });
         marker

@@ -106,10 +106,7 @@ async fn serve(decoy: Decoy, front: Front) -> anyhow::Result<SocketAddr> {
 }
 
 /// An answer as text.
-async fn exchange(
-    server: SocketAddr,
-    (method, path, fields): &Wanted,
-) -> anyhow::Result<String> {
+async fn exchange(server: SocketAddr, (method, path, fields): &Wanted) -> anyhow::Result<String> {
     let stream = TcpStream::connect(server).await?;
     let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     tokio::spawn(connection);

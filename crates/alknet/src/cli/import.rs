@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Invocation;
 use super::dial::block_on;
 use super::output::printable;
+use super::report::UsageError;
 use crate::config::{ImportKind, ImportName, SpecSource};
 use crate::import::Plan;
 
@@ -25,7 +26,7 @@ pub(super) struct ListArgs {
 
     /// Only operations that one of these patterns names, as in issues/*
     #[arg(long, value_name = "PATTERN")]
-    operations: Vec<OperationPattern>,
+    operations: Vec<String>,
 
     /// The word that stands before the names
     #[arg(long, value_name = "NAME", default_value = "import")]
@@ -88,7 +89,8 @@ pub(super) fn run(command: ImportCommand, invocation: &Invocation) -> anyhow::Re
 fn read(args: &ListArgs) -> anyhow::Result<FromOpenApi> {
     let mut options = ImportOptions::default();
     if !args.operations.is_empty() {
-        options.operations = args.operations.clone();
+        let patterns = args.operations.iter().map(|text| args.name.pattern(text)).collect::<Result<_, _>>();
+        options.operations = patterns.map_err(UsageError)?;
     }
     let plan = Plan::new(args.name.clone(), ImportKind::OpenApi, &args.spec, options)?;
     let client = HttpClient::new(&OutboundConfig::default())?;

@@ -30,7 +30,7 @@ pub struct Import {
     pub name: ImportName,
     /// Where the description is.
     pub spec: SpecSource,
-    /// Which operations, by their names without that word.
+    /// Which operations, by their names here: with that word in front, which the file does not repeat.
     pub operations: Vec<OperationPattern>,
     /// The entries of the vault by the security schemes of the service that they are for.
     pub credentials: BTreeMap<String, String>,
@@ -58,6 +58,20 @@ impl ImportName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A pattern of operations of this source, written without its name.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn pattern(&self, text: &str) -> Result<OperationPattern, String> {
+        format!("{self}/{text}").parse().map_err(|_| {
+            format!(
+                "\"{}\" is no pattern of operations: write names as alknet import list shows them, with * for a word or a \
+                 part of one and ** for several",
+                text.escape_debug()
+            )
+        })
     }
 }
 
@@ -116,7 +130,7 @@ struct ImportKeys {
     from: ImportKind,
     name: Spanned<Parsed<ImportName>>,
     spec: Parsed<SpecSource>,
-    operations: Vec<Parsed<OperationPattern>>,
+    operations: Vec<Spanned<String>>,
     credential: Option<Spanned<String>>,
     #[serde(default)]
     credentials: BTreeMap<String, String>,
@@ -175,6 +189,14 @@ fn entry_in<'t>(
         );
         reader.problem(&server.span(), format!("{}.server", place.key), message);
     }
+    let operations = keys.operations.iter().filter_map(|written| match name.pattern(written.get_ref()) {
+        Ok(pattern) => Some(pattern),
+        Err(message) => {
+            reader.problem(&written.span(), format!("{}.operations", place.key), message);
+            None
+        }
+    });
+    let operations = operations.collect();
     let mut credentials = keys.credentials;
     if let Some(entry) = keys.credential
         && let Some(other) = credentials.insert(ANY_SCHEME.to_owned(), entry.get_ref().clone())
@@ -187,7 +209,7 @@ fn entry_in<'t>(
         from: keys.from,
         name,
         spec: keys.spec.0,
-        operations: keys.operations.into_iter().map(|pattern| pattern.0).collect(),
+        operations,
         credentials,
         server: keys.server.map(Spanned::into_inner),
         export: keys.export,
@@ -223,7 +245,8 @@ mod tests {
             read(&format!("{ENTRY}credential = \"github\"\ncredentials = {{ app = \"github-app\" }}\n")).unwrap();
         let import = &config.imports[0];
         assert_eq!((import.name.as_str(), &import.spec), ("github", &SpecSource::File("github.yaml".into())));
-        assert_eq!(import.operations[0].as_str(), "issues/*");
+        assert_eq!(import.operations[0].as_str(), "github/issues/*");
+        assert!(read(&ENTRY.replace("issues/*", "ping")).is_ok(), "a name may have one word");
         let credentials: Vec<_> = import.credentials.iter().map(|(scheme, entry)| (&**scheme, &**entry)).collect();
         assert_eq!(credentials, [("*", "github"), ("app", "github-app")]);
         assert!(!import.export, "what is imported stays inside unless somebody says otherwise");
@@ -244,6 +267,7 @@ mod tests {
             (ENTRY.replace("github.yaml", "ftp://x"), "neither a path nor an https:// address"),
             (format!("{ENTRY}server = \"github.com\"\n"), "\"github.com\" is no address of a service"),
             (format!("{ENTRY}credential = \"a\"\ncredentials = {{ \"*\" = \"b\" }}\n"), "mean the same"),
+            (ENTRY.replace("issues/*", "Issues"), "\"Issues\" is no pattern of operations"),
             (ENTRY.replace("operations", "operation"), "did you mean \"operations\"?"),
             (format!("{ENTRY}token = \"ghp_x\"\n"), "unknown key \"token\" in [[import]]"),
             ("[import]\nname = \"a\"\n".to_owned(), "import is a list"),

@@ -104,7 +104,7 @@ impl Plan {
 
     fn describe(&self, text: &str, client: &HttpClient) -> Result<FromOpenApi, ImportError> {
         let ImportKind::OpenApi = self.kind;
-        FromOpenApi::read(self.name.as_str(), text, &self.source, self.options.clone(), client)
+        FromOpenApi::new(self.name.as_str(), text, &self.source, self.options.clone(), client.clone())
             .map_err(|error| self.failed(Problem::Description(error)))
     }
 

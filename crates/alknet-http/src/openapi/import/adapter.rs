@@ -70,6 +70,39 @@ fn names(pattern: &OperationPattern, source: &str, full: &OperationName) -> bool
 ///
 /// The secrets for a call are the call's [capabilities](OperationContext::capabilities), and come from nowhere else. They
 /// stand in no output and in no error, even if the service sends them back.
+///
+/// ```
+/// use alknet_call::{Capabilities, OperationAdapter, Registry};
+/// use alknet_http::{DescriptionSource, FromOpenApi, HttpClient, ImportOptions, OutboundConfig};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let description = r#"
+/// openapi: 3.1.0
+/// info: { title: Pets, version: 1.0.0 }
+/// servers: [{ url: https://pets.example/v1 }]
+/// security: [{ key: [] }]
+/// components: { securitySchemes: { key: { type: apiKey, in: header, name: x-api-key } } }
+/// paths:
+///   /pets/{id}:
+///     get:
+///       operationId: pets/get
+///       parameters: [{ name: id, in: path, required: true, schema: { type: integer } }]
+///       responses: { "200": { description: The pet } }
+/// "#;
+/// let options = ImportOptions {
+///     operations: vec!["pets/*".parse()?],
+///     capabilities: Capabilities::default().with("key", "from the vault".to_owned()),
+///     ..ImportOptions::default()
+/// };
+/// let client = HttpClient::new(&OutboundConfig::default())?;
+/// let import = FromOpenApi::new("shop", description, &DescriptionSource::File("pets.yaml".into()), options, client)?;
+/// assert_eq!(import.left_out().count(), 0);
+/// let registry = Registry::new();
+/// let _overlay = registry.install(import.import().await?)?;
+/// assert!(registry.spec("shop/pets/get").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FromOpenApi {
     title: String,
     version: String,
@@ -101,20 +134,20 @@ pub struct Offered<'a> {
 }
 
 impl FromOpenApi {
-    /// Reads a description, which is `text` and was found at `at`, of a service that is called `source` here.
+    /// Reads the description of a service that is called `name` here, and plans its operations. Nothing is sent.
     ///
     /// # Errors
-    /// When no names can begin with `source`, or the text is no description. What of it cannot be used is no error:
+    /// When `name` is no word of an operation's name, or the text is no description. What of it cannot be used is no error:
     /// [`left_out`](Self::left_out) tells.
-    pub fn read(
-        source: &str,
-        text: &str,
-        at: &Source,
+    pub fn new(
+        name: &str,
+        description: &str,
+        source: &Source,
         options: ImportOptions,
-        client: &HttpClient,
+        client: HttpClient,
     ) -> Result<Self, ImportError> {
-        let service = read(text, at, &|name| options.wants(source, name))?;
-        Self::of(source, service, options, client.clone())
+        let service = read(description, source, &|operation| options.wants(name, operation))?;
+        Self::of(name, service, options, client)
     }
 
     /// Plans the operations of a service that is called `source` here.

@@ -463,7 +463,8 @@ fn each_operation_of_a_real_description_is_imported_or_listed() {
 #[test]
 fn openai_s_chat_can_be_asked_once_or_for_events() {
     let Some(text) = shared("openai.yaml") else { return };
-    let service = read(&text, &Source::File("openai.yaml".into()), &|name| name.starts_with("create-chat-completion")).unwrap();
+    let service =
+        read(&text, &Source::File("openai.yaml".into()), &|name| name.starts_with("create-chat-completion")).unwrap();
     assert_eq!(names(&service), ["create-chat-completion", "create-chat-completion-stream"]);
     assert_eq!(service.servers[0].as_str(), "https://api.openai.com/v1");
     for (operation, kind) in service.operations.iter().zip([AnswerKind::One, AnswerKind::Events]) {

@@ -100,10 +100,11 @@ impl HttpHandlerBuilder {
 
     /// Adds routes, for requests with a valid token: each has a [`Caller`](super::Caller) as an extension, and the limits of
     /// the configuration on its body and its time. `/healthz`, `/metrics`, `/openapi.json` and `/call` stay what they are;
-    /// all others come before the operations. What they answer with is theirs, down to the errors.
+    /// all others come before the operations, which take the place of a fallback. What the routes answer with is theirs, down
+    /// to the errors.
     ///
     /// # Panics
-    /// When two routers have one route, or one of them has a fallback.
+    /// When two routers have one route, or both have a fallback.
     #[must_use]
     pub fn nest(mut self, router: Router) -> Self {
         self.more = Some(match self.more {

@@ -90,7 +90,7 @@ fn concrete<'a>(schemas: &Schemas<'a>, media: MediaType, content: Node<'a>) -> M
         Kind::Binary if wild => (Kind::Binary, "application/octet-stream"),
         Kind::Text if wild => (Kind::Text, "text/plain"),
         // A type of its own whose name does not say that it is JSON.
-        Kind::Binary if object && !binary => return MediaType { kind: Kind::Json, ..media },
+        Kind::Binary if object && !binary && media.is_own() => return MediaType { kind: Kind::Json, ..media },
         _ => return media,
     };
     MediaType { text: text.to_owned(), kind }

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
 use super::document::{self, MAX_SIZE};
@@ -146,10 +146,6 @@ impl<'a> Node<'a> {
             Value::String(text) if text == "false" => Some(false),
             _ => None,
         }
-    }
-
-    pub(super) fn object(self) -> Option<&'a Map<String, Value>> {
-        self.value.as_object()
     }
 
     /// The fields of the object at a key; none if there is no object.

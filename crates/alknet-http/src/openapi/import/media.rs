@@ -42,6 +42,11 @@ impl MediaType {
         Some(Self { text: text.to_owned(), kind: kind(family, name, suffix) })
     }
 
+    /// Whether it is one of an application's own, which may be written in any way.
+    pub(super) fn is_own(&self) -> bool {
+        self.text.starts_with("application/") && !self.text.starts_with("application/octet-stream")
+    }
+
     /// Which one is chosen first for a body or an answer: by kind, the plain ones before others.
     pub(super) fn rank(&self) -> (Kind, bool, &str) {
         let plain = ["application/json", "text/plain", "application/octet-stream"];

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 use super::look::is_file;
+use super::values::{both, bounds, converted, count, dependencies, has_type, nullable, number, text, upload};
 use super::{Draft, Purpose, Schemas, Version, keywords};
 use crate::openapi::import::documents::Node;
 
@@ -25,6 +26,8 @@ const MAX_INLINED: usize = 100;
 pub(super) struct Converter<'s, 'a> {
     schemas: &'s mut Schemas<'a>,
     purpose: Purpose,
+    /// The schema that it stands in.
+    root: Node<'a>,
     /// The definition that is made, if it is one.
     home: Option<usize>,
     /// The schemas that are being put in the place of references to them.
@@ -47,14 +50,14 @@ struct Place<'p> {
 }
 
 impl<'s, 'a: 's> Converter<'s, 'a> {
-    pub(super) fn new(schemas: &'s mut Schemas<'a>, purpose: Purpose, home: Option<usize>) -> Self {
-        let left_to_inline = MAX_INLINED;
+    pub(super) fn new(schemas: &'s mut Schemas<'a>, purpose: Purpose, root: Node<'a>, home: Option<usize>) -> Self {
         Self {
             schemas,
             purpose,
+            root,
             home,
             inlined: vec![],
-            left_to_inline,
+            left_to_inline: MAX_INLINED,
             uses: BTreeSet::new(),
             remarks: BTreeSet::new(),
         }
@@ -108,37 +111,41 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
 
     /// What a reference means: a definition, unless the schema loses a field that may be in there.
     fn reference(&mut self, node: Node<'a>, reference: &str, place: &Place<'_>) -> Value {
-        let target = match self.schemas.documents.resolve(node.document, reference) {
-            Ok(target) => target,
+        let (target, root) = match self.schemas.documents.resolve(node.document, reference) {
+            Ok(target) => (target, target),
             Err(error) => match self.near(node, reference) {
-                Some(target) => target,
+                Some(target) => (target, self.root),
                 None => {
                     self.remarks.insert(error.to_string());
                     return json!({});
                 }
             },
         };
-        if let Some(field) = place.without
-            && self.left_to_inline > 0
-            && !self.inlined.contains(&std::ptr::from_ref(target.value))
-            && self.schemas.properties(target).contains_key(field)
-        {
+        if self.is_inlined(target, place) {
+            let outer = std::mem::replace(&mut self.root, root);
             self.left_to_inline -= 1;
             self.inlined.push(std::ptr::from_ref(target.value));
             let schema = self.schema(target, place);
             self.inlined.pop();
+            self.root = outer;
             return schema;
         }
-        let definition = self.schemas.definition(target, self.purpose, reference);
+        let definition = self.schemas.definition(target, root, self.purpose, reference);
         self.uses.insert((definition, place.in_place));
         self.schemas.reference_to(definition)
     }
 
+    /// Whether a schema stands in the place of references to it, since it is to lose a field that the definition has.
+    fn is_inlined(&self, target: Node<'a>, place: &Place<'_>) -> bool {
+        let has = |field| self.schemas.properties(target).contains_key(field);
+        let again = self.inlined.contains(&std::ptr::from_ref(target.value));
+        self.left_to_inline > 0 && !again && place.without.is_some_and(has)
+    }
+
     /// Some schemas count their references from themselves.
     fn near(&self, node: Node<'a>, reference: &str) -> Option<Node<'a>> {
-        let home = self.schemas.definitions.get(self.home?)?.node;
-        let value = home.value.pointer(reference.strip_prefix('#')?)?;
-        (home.document == node.document).then_some(Node { value, ..home })
+        let value = self.root.value.pointer(reference.strip_prefix('#')?)?;
+        (self.root.document == node.document).then_some(Node { value, ..self.root })
     }
 
     /// The fields that are not for this purpose: only the service sets them, or only a caller.
@@ -310,130 +317,5 @@ impl<'s, 'a: 's> Converter<'s, 'a> {
                 self.remarks.insert("an enumeration is left out: none of its values is of its type".to_owned());
             }
         }
-    }
-}
-
-/// A file in a form: its content in base64, alone or with what is to be said of it.
-fn upload(node: Node<'_>) -> Value {
-    let content = json!({ "type": "string", "contentEncoding": "base64" });
-    let mut schema = json!({
-        "anyOf": [content, {
-            "type": "object",
-            "properties": {
-                "data": content, "filename": { "type": "string" }, "content_type": { "type": "string" },
-            },
-            "required": ["data"],
-            "additionalProperties": false,
-        }],
-    });
-    if let (Value::Object(schema), Some(description)) = (&mut schema, node.text("description")) {
-        schema.insert("description".to_owned(), description.into());
-    }
-    schema
-}
-
-fn both(schema: &mut Map<String, Value>, other: Value) {
-    match schema.get_mut("allOf") {
-        Some(Value::Array(all)) => all.push(other),
-        _ => {
-            schema.insert("allOf".to_owned(), json!([other]));
-        }
-    }
-}
-
-/// The bounds that are no part of the range: numbers of their own, or in OpenAPI 3.0 a word on the others.
-fn bounds(schema: &mut Map<String, Value>, node: Node<'_>) {
-    for (keyword, inclusive) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
-        let bound = match node.value.get(keyword) {
-            Some(Value::Bool(true)) => schema.remove(inclusive),
-            Some(value) => number(value),
-            None => None,
-        };
-        schema.extend(bound.map(|bound| (keyword.to_owned(), bound)));
-    }
-}
-
-/// The schema, or null.
-fn nullable(mut schema: Map<String, Value>) -> Value {
-    const DEEPER: [&str; 6] = ["$ref", "allOf", "anyOf", "oneOf", "not", "const"];
-    if DEEPER.iter().any(|keyword| schema.contains_key(*keyword)) {
-        let mut outer = Map::new();
-        for keyword in ["title", "description", "default", "deprecated"] {
-            outer.extend(schema.remove(keyword).map(|value| (keyword.to_owned(), value)));
-        }
-        outer.insert("anyOf".to_owned(), json!([schema, { "type": "null" }]));
-        return Value::Object(outer);
-    }
-    match schema.get_mut("type") {
-        Some(Value::Array(types)) if !types.contains(&json!("null")) => types.push("null".into()),
-        Some(Value::String(one)) if one != "null" => {
-            let types = json!([one, "null"]);
-            schema.insert("type".to_owned(), types);
-        }
-        _ => {}
-    }
-    if let Some(Value::Array(values)) = schema.get_mut("enum")
-        && !values.contains(&Value::Null)
-    {
-        values.push(Value::Null);
-    }
-    Value::Object(schema)
-}
-
-fn text(value: &Value) -> Option<Value> {
-    value.as_str().map(|text| text.trim_end().into())
-}
-
-/// A number, also one that was written as text.
-fn number(value: &Value) -> Option<Value> {
-    match value {
-        Value::Number(_) => Some(value.clone()),
-        Value::String(text) => text.trim().parse::<Number>().ok().map(Value::Number),
-        _ => None,
-    }
-}
-
-fn count(value: &Value) -> Option<Value> {
-    let value = number(value)?;
-    let whole = value.as_u64().or_else(|| {
-        let value = value.as_f64().filter(|value| value.fract() == 0.0 && (0.0..1e15).contains(value))?;
-        format!("{value:.0}").parse().ok()
-    });
-    whole.map(Value::from)
-}
-
-fn dependencies(node: Node<'_>) -> Option<Value> {
-    let lists = node.entries().filter_map(|(name, list)| {
-        let names: BTreeSet<_> = list.value.as_array()?.iter().filter_map(Value::as_str).collect();
-        Some((name.to_owned(), json!(names)))
-    });
-    Some(Value::Object(lists.collect()))
-}
-
-fn has_type(value: &Value, types: &[&str]) -> bool {
-    let name = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) => {
-            let whole =
-                number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0);
-            return types.contains(&"number") || (whole && types.contains(&"integer"));
-        }
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    types.contains(&name)
-}
-
-/// The value as one of the types would have it, if that is clear.
-fn converted(value: &Value, types: &[&str]) -> Value {
-    match value {
-        Value::Bool(_) | Value::Number(_) if types.contains(&"string") => value.to_string().into(),
-        Value::String(text) => {
-            let other = text.parse::<Number>().map(Value::Number);
-            other.ok().filter(|other| has_type(other, types)).unwrap_or_else(|| value.clone())
-        }
-        _ => value.clone(),
     }
 }

@@ -122,7 +122,7 @@ impl Schemas<'_> {
         let mut reached = Vec::new();
         let mut known = HashSet::new();
         let mut edges: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let mut from = (&draft.uses).into_iter().map(|(id, _)| (*id, 1)).collect::<Vec<_>>();
+        let mut from = draft.uses.iter().map(|(id, _)| (*id, 1)).collect::<Vec<_>>();
         from.retain(|(id, _)| known.insert(*id));
         while !from.is_empty() {
             reached.extend(&from);

@@ -11,6 +11,7 @@ mod keywords;
 mod look;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -95,6 +96,8 @@ pub(super) struct Schemas<'a> {
 struct Definition<'a> {
     name: String,
     node: Node<'a>,
+    /// The schema that it stands in, from which some count their references.
+    root: Node<'a>,
     purpose: Purpose,
     /// Made when it is needed first.
     made: Option<Made>,
@@ -134,18 +137,18 @@ impl<'a> Schemas<'a> {
 
     /// Drafts a schema in which an object has no such field.
     pub(super) fn draft_without(&mut self, node: Node<'a>, purpose: Purpose, without: Option<&str>) -> Draft {
-        Converter::new(self, purpose, None).draft(node, without)
+        Converter::new(self, purpose, node, None).draft(node, without)
     }
 
-    /// The definition of a schema that `reference` is to.
-    fn definition(&mut self, node: Node<'a>, purpose: Purpose, reference: &str) -> usize {
+    /// The definition of a schema that `reference` is to; it stands in `root`.
+    fn definition(&mut self, node: Node<'a>, root: Node<'a>, purpose: Purpose, reference: &str) -> usize {
         let key = (std::ptr::from_ref(node.value), purpose);
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
         let name = self.free_name(reference, purpose);
         let id = self.definitions.len();
-        self.definitions.push(Definition { name, node, purpose, made: None });
+        self.definitions.push(Definition { name, node, root, purpose, made: None });
         self.known.insert(key, id);
         id
     }
@@ -174,8 +177,8 @@ impl<'a> Schemas<'a> {
     fn made(&mut self, id: usize) -> Option<&Made> {
         let definition = self.definitions.get(id)?;
         if definition.made.is_none() {
-            let (node, purpose) = (definition.node, definition.purpose);
-            let draft = Converter::new(self, purpose, Some(id)).draft(node, None);
+            let (node, root, purpose) = (definition.node, definition.root, definition.purpose);
+            let draft = Converter::new(self, purpose, root, Some(id)).draft(node, None);
             let size = draft.json.to_string().len();
             let bare_size = keywords::bare(draft.json.clone()).to_string().len();
             self.definitions.get_mut(id)?.made = Some(Made { draft, size, bare_size });

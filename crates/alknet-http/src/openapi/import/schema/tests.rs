@@ -266,6 +266,20 @@ fn recursion_in_the_words_of_older_drafts_is_to_the_schema_itself() {
 }
 
 #[test]
+fn some_schemas_count_their_references_from_themselves() {
+    let with_its_own = json!({
+        "properties": { "a": { "$ref": "#/$defs/A" } },
+        "$defs": { "A": { "properties": { "b": { "$ref": "#/$defs/B" } } }, "B": { "type": "string" } },
+    });
+    let components = json!({ "Own": with_its_own });
+    for schema in [with_its_own, json!({ "$ref": "#/components/schemas/Own" })] {
+        let (schema, remarks) = Case::new(Version::V31, schema, components.clone()).fitted(Purpose::Input, None);
+        assert_eq!(remarks, [""; 0]);
+        assert!(Schema::new(schema).unwrap().validate(&json!({ "a": { "b": 1 } })).is_err());
+    }
+}
+
+#[test]
 fn a_schema_that_is_too_long_loses_its_descriptions_first() {
     let field = json!({ "type": "string", "description": "x".repeat(1000) });
     let properties: serde_json::Map<_, _> = (0..400).map(|n| (format!("field{n}"), field.clone())).collect();

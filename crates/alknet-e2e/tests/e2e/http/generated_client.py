@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
@@ -44,7 +45,6 @@ from generated_node.models import (  # noqa: E402
     TtySpawnErrorSpawnFailed,
     TtySpawnInput,
     TtySpawnOutput,
-    TtyWriteInput,
 )
 
 client = AuthenticatedClient(
@@ -66,16 +66,19 @@ assert isinstance(refused, Problem) and (refused.status, refused.code) == (403, 
 failed = tty_spawn.sync(client=client, body=TtySpawnInput(command="/no/such/program"))
 assert isinstance(failed, TtySpawnErrorSpawnFailed) and failed.code == "SPAWN_FAILED", failed
 
-# A subscription, up to its end: the client gets the text of all events.
-typed = TtyWriteInput(id=terminal.id)
-typed["text"] = "hello\n\x04"
-tty_write.sync(client=client, body=typed)
+# A subscription, up to its end: the client gets the text of all events. The program ends when its input does.
 following = client.with_headers({"Accept": "text/event-stream"})
-events = tty_attach.sync_detailed(client=following, body=TtyAttachInput(id=terminal.id))
+with ThreadPoolExecutor() as pool:
+    attached = pool.submit(tty_attach.sync_detailed, client=following, body=TtyAttachInput(id=terminal.id))
+    while tty_list.sync(client=client).terminals[0].attachments == 0:
+        assert not attached.done(), attached.result()
+    tty_write.sync(client=client, body={"id": terminal.id, "text": "hello\n\x04"})
+    events = attached.result()
 assert events.status_code == 200, events
-data = [json.loads(line.removeprefix("data:")) for line in events.content.decode().splitlines() if line.startswith("data:")]
+lines = events.content.decode().splitlines()
+data = [json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:")]
 output = b"".join(base64.b64decode(event["output"]) for event in data if event and "output" in event)
-assert output == b"hello\r\nhello\r\n", events.content
-assert {"exit": {"code": 0}} in data, events.content
+assert output == b"hello\r\nhello\r\n", lines
+assert {"exit": {"code": 0}} in data and "event: end" in lines, lines
 
 print("all as described")

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{HttpConfig, HttpHandler};
+use crate::{HttpConfig, HttpHandler, HttpHandlerBuilder};
 
 /// A registry with a stand-in for `node/info`, which fails for the input `"fail"` and `"busy"` and hangs for `"hang"`, and
 /// with operations to follow and to be refused.
@@ -115,10 +115,19 @@ pub(crate) fn connect(alpn: &str) -> Raw {
 
 /// A connection to a handler that serves calls, too.
 pub(crate) fn connect_with(alpn: &str, config: HttpConfig) -> Raw {
+    connect_to(alpn, config, |handler| handler)
+}
+
+/// The same, with more about the handler.
+pub(crate) fn connect_to(
+    alpn: &str,
+    config: HttpConfig,
+    more: impl FnOnce(HttpHandlerBuilder) -> HttpHandlerBuilder,
+) -> Raw {
     let (registry, drain) = (registry(), CancellationToken::new());
     let (io, connection) = pipe(alpn, drain.clone());
     let calls = Arc::new(CallHandler::new(registry.clone(), CallLimits::default()));
-    let handler = HttpHandler::builder(registry, config).calls(calls).build();
+    let handler = more(HttpHandler::builder(registry, config).calls(calls)).build();
     let identities = identities();
     let served = tokio::spawn(Arc::new(handler).handle(connection, AuthContext::new([], identities.clone())));
     Raw { io, served, drain, identities }

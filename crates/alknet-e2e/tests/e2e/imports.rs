@@ -60,7 +60,10 @@ fn serve(node: &mut Node) -> anyhow::Result<()> {
 fn completion(request: &Request) -> (&'static str, String) {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     if body["stream"] == true {
-        let events = [json!({ "choices": [{ "delta": { "content": "hel" } }] }), json!({ "choices": [{ "delta": { "content": "lo" } }] })];
+        let events = [
+            json!({ "choices": [{ "delta": { "content": "hel" } }] }),
+            json!({ "choices": [{ "delta": { "content": "lo" } }] }),
+        ];
         let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
         return ("text/event-stream", events + "data: [DONE]\n\n");
     }
@@ -84,7 +87,8 @@ fn openai() -> anyhow::Result<()> {
     std::fs::write(&token, &node.token)?;
     let name = node.name_at("127.0.0.1");
     let call = |operation: &str| -> anyhow::Result<String> {
-        let input = json!({ "body": { "model": "gpt-5", "messages": [{ "role": "user", "content": "hi" }] } }).to_string();
+        let input =
+            json!({ "body": { "model": "gpt-5", "messages": [{ "role": "user", "content": "hi" }] } }).to_string();
         let token = token.to_str().context("a plain path")?;
         node.run_ok(&["call", &name, operation, &input, "--json", "--token-file", token])
     };
@@ -104,9 +108,18 @@ fn openai() -> anyhow::Result<()> {
     let deltas: Vec<Value> = events.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     ensure!(deltas.len() == 2 && deltas[1]["choices"][0]["delta"]["content"] == "lo", "{events}");
 
-    let schema = node.run_ok(&["services", &name, "--schema", "openai/create-chat-completion", "--token-file", token.to_str().context("a plain path")?])?;
+    let schema = node.run_ok(&[
+        "services",
+        &name,
+        "--schema",
+        "openai/create-chat-completion",
+        "--token-file",
+        token.to_str().context("a plain path")?,
+    ])?;
     node.stop()?;
-    for (what, text) in [("the answer", &answer), ("the events", &events), ("the schema", &schema), ("the log", &node.log())] {
+    for (what, text) in
+        [("the answer", &answer), ("the events", &events), ("the schema", &schema), ("the log", &node.log())]
+    {
         ensure!(!text.contains(CREDENTIAL), "the credential is in {what}:\n{text}");
         ensure!(!text.contains(POISON), "the environment's key is in {what}:\n{text}");
     }
@@ -127,8 +140,12 @@ fn all_descriptions() -> anyhow::Result<()> {
     for file in std::fs::read_dir(descriptions())? {
         let path = file?.path();
         let text = std::fs::read_to_string(&path)?;
-        let listed: Value =
-            serde_json::from_str(&node.run_ok(&["import", "list", path.to_str().context("a plain path")?, "--json"])?)?;
+        let listed: Value = serde_json::from_str(&node.run_ok(&[
+            "import",
+            "list",
+            path.to_str().context("a plain path")?,
+            "--json",
+        ])?)?;
         let count = |key: &str| listed[key].as_array().map_or(0, Vec::len);
         let expected = operations_in(&path, &text)?;
         let mentioned: std::collections::BTreeSet<_> = ["operations", "left_out"]

@@ -10,11 +10,13 @@ mod call_client;
 mod callee;
 mod curl;
 mod http;
+mod imports;
 mod namespaces;
 mod needs;
 mod node;
 mod openssl;
 mod own_client;
+mod recorder;
 mod scenarios;
 mod service;
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     let groups = [
         curl::tests(),
         http::tests(),
+        imports::tests(),
         openssl::tests(),
         aioquic::tests(),
         call_client::tests(),

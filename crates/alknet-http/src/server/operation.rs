@@ -57,7 +57,7 @@ impl Operations {
         Self { registry, config, metrics, streams, next_id: AtomicU64::new(1) }
     }
 
-    pub(super) fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 

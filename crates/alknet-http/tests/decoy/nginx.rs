@@ -8,13 +8,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-const BINARY: &str = "/usr/sbin/nginx";
+/// Where its files are: installed, or unpacked by scripts/setup.
+const ROOTS: [&str; 2] = ["", concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/nginx")];
+
+/// The first of them that has the version which is imitated.
+fn root() -> Option<&'static str> {
+    ROOTS.into_iter().find(|root| {
+        let said = Command::new(format!("{root}/usr/sbin/nginx")).arg("-v").output();
+        said.is_ok_and(|output| output.stderr.starts_with(b"nginx version: nginx/1.22.1\n"))
+    })
+}
 
 /// What is missing to compare with it.
 pub(crate) fn missing() -> Option<&'static str> {
-    const VERSION: &str = "nginx 1.22.1 in /usr/sbin, as Debian 12 has it";
-    let version = Command::new(BINARY).arg("-v").output().map(|output| output.stderr).unwrap_or_default();
-    (!version.starts_with(b"nginx version: nginx/1.22.1\n")).then_some(VERSION)
+    root().is_none().then_some("nginx 1.22.1 of Debian 12, which scripts/setup unpacks")
 }
 
 /// Ends with its value.
@@ -39,6 +46,7 @@ impl Nginx {
     }
 
     fn start_at(address: SocketAddr, folder: &Path, listen: &str) -> anyhow::Result<Self> {
+        let root = root().context("nginx was there and is gone")?;
         let at = folder.display();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {at}/{name};\n"))
@@ -48,7 +56,7 @@ impl Nginx {
             events {{ worker_connections 768; }}
             http {{
                 sendfile on; tcp_nopush on; types_hash_max_size 2048; gzip on; access_log off;
-                include /etc/nginx/mime.types; default_type application/octet-stream;
+                include {root}/etc/nginx/mime.types; default_type application/octet-stream;
                 {temporary}
                 server {{
                     listen {address} default_server {listen};
@@ -58,7 +66,7 @@ impl Nginx {
             }}"
         );
         fs::write(folder.join("nginx.conf"), configuration)?;
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(format!("{root}/usr/sbin/nginx"));
         command.arg("-c").arg(folder.join("nginx.conf")).arg("-e").arg(folder.join("error.log"));
         let process = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().context("nginx does not start")?;
         let mut nginx = Self { process, address };

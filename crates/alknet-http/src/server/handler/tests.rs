@@ -1,5 +1,6 @@
 use super::*;
-use crate::testkit::{Raw, connect};
+use crate::decoy::DecoyConfig;
+use crate::testkit::{Raw, connect, connect_to};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -40,6 +41,47 @@ async fn closed_doors_are_alike_to_the_byte() {
     assert_eq!(answer("DELETE /healthz HTTP/1.1").await, nothing);
     let wrong = answer("GET /nothing HTTP/1.1\r\nauthorization: Bearer alk_x").await;
     assert_eq!(answer("POST /node/info HTTP/1.1\r\nauthorization: Bearer alk_x").await, wrong);
+}
+
+#[tokio::test]
+async fn a_decoy_hands_the_connection_over_once_there_is_a_token() {
+    let decoy = Decoy::new(&DecoyConfig::nginx()).unwrap();
+    let mut raw = connect_to(HTTP_1_1, HttpConfig::default(), |handler| handler.decoy(decoy));
+    raw.io.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let answer = raw.until("</html>\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\nServer: nginx/1.22.1\r\nDate: "), "{answer}");
+    raw.io.write_all(node_info("[5]").as_bytes()).await.unwrap();
+    assert!(raw.until("}").await.contains(r#""caller":"alice""#), "nothing of the request is lost");
+    raw.io.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    assert!(raw.rest().await.ends_with("</html>\n"), "the next one without a token sees the site again");
+    assert!(raw.served.await.unwrap().is_ok());
+
+    // Over a WebSocket, the token is where a browser can put it.
+    let decoy = Decoy::new(&DecoyConfig::nginx()).unwrap();
+    let mut raw = connect_to(HTTP_1_1, HttpConfig::default(), |handler| handler.decoy(decoy));
+    let upgrade = "GET /call HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: alknet.call, alknet.bearer.";
+    raw.io.write_all(format!("{upgrade}alk_guess\r\n\r\n").as_bytes()).await.unwrap();
+    assert!(raw.until("</html>\r\n").await.starts_with("HTTP/1.1 404 Not Found\r\nServer: nginx"));
+    raw.io.write_all(format!("{upgrade}alk_alice\r\n\r\n").as_bytes()).await.unwrap();
+    assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
+}
+
+#[tokio::test]
+async fn whoever_speaks_no_tls_is_told_only_behind_a_decoy() {
+    let handler = |decoy: bool| {
+        let builder = HttpHandler::builder(crate::testkit::registry(), HttpConfig::default());
+        let nginx = || Decoy::new(&DecoyConfig::nginx()).unwrap();
+        Arc::new(if decoy { builder.decoy(nginx()) } else { builder }.build())
+    };
+    assert!(!handler(false).answers_plaintext() && handler(true).answers_plaintext());
+    let (mut io, connection) = crate::testkit::pipe(HTTP_1_1, Default::default());
+    tokio::spawn(handler(true).handle_plaintext(connection));
+    io.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    io.shutdown().await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("<center>The plain HTTP request was sent to HTTPS port</center>"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use super::*;
-use crate::CorsConfig;
+use crate::decoy::DecoyConfig;
 use crate::testkit::{auth, exposition, pipe, registry};
+use crate::{ApiInfo, CorsConfig};
 use axum::routing::any;
 use axum::{Extension, Json};
 use bytes::Bytes;
@@ -271,13 +272,41 @@ async fn metrics_are_for_who_may_read_them() {
 #[tokio::test]
 async fn a_description_is_asked_with_the_bearer() {
     let mut site = site();
-    site.describe_with(Box::new(|identity, headers| {
-        Json(json!([&*identity.id, headers.contains_key("if-none-match")])).into_response()
-    }));
-    let (status, _, body) = send_to(&site, alice(Request::get(DESCRIPTION).header("if-none-match", "x")), "").await;
-    assert_eq!((status, json_of(&body)), (200, json!(["alice", true])));
+    site.describe_with(Exporter::new(site.operations.registry().clone(), &ApiInfo::new("tested")));
+    let (status, headers, body) = send_to(&site, alice(Request::get(DESCRIPTION)), "").await;
+    assert_eq!((status, &json_of(&body)["info"]["title"]), (200, &json!("tested")));
+    let (tag, marker) = (headers["etag"].clone(), headers[Exporter::HEADER].clone());
+    assert_eq!(send_to(&site, alice(Request::get(DESCRIPTION).header("if-none-match", tag)), "").await.0, 304);
+    let (_, headers, _) = send_to(&site, alice(Request::post("/node/info")), "").await;
+    assert_eq!(headers[Exporter::HEADER], marker, "every answer tells which description is current");
+    assert!(!send_to(&site, Request::post("/node/info"), "").await.1.contains_key(Exporter::HEADER));
     assert_eq!(problem_of(&send_to(&site, alice(Request::post(DESCRIPTION)), "").await).0, 405);
     assert_eq!(send_to(&site, Request::get(DESCRIPTION), "").await.0, 401);
+}
+
+#[tokio::test]
+async fn behind_a_decoy_nothing_of_the_node_is_seen_without_a_token() {
+    let mut site = site();
+    site.describe_with(Exporter::new(site.operations.registry().clone(), &ApiInfo::new("tested")));
+    site.hide_behind(Decoy::new(&DecoyConfig::nginx()).unwrap());
+    let guess = |request: http::request::Builder| request.header("authorization", "Bearer alk_guess");
+    for request in [
+        Request::get(HEALTH),
+        Request::get("/nothing"),
+        guess(Request::get(DESCRIPTION)),
+        Request::get(METRICS),
+        Request::post("/node/info"),
+        guess(Request::post("/node/info")),
+    ] {
+        let request = request.header("host", "x");
+        let shown = format!("{request:?}");
+        let (status, headers, body) = send_to(&site, request, "").await;
+        assert_eq!((status, &headers["server"]), (404, &HeaderValue::from_static("nginx/1.22.1")), "{shown}");
+        assert!(body.ends_with(b"<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"), "{shown}");
+        assert!(!headers.contains_key(Exporter::HEADER) && !headers.contains_key("x-content-type-options"), "{shown}");
+    }
+    assert_eq!(send_to(&site, alice(Request::get(HEALTH)), "").await.2, "ok\n");
+    assert_eq!(send_to(&site, alice(Request::post("/node/info")), "").await.0, 200);
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl Body {
                 None => portion,
                 Some(encoder) => {
                     let is_last = self.parts.is_empty();
-                    let output = encoder.push(&portion, is_last).map_err(io::Error::other)?;
+                    let output = encoder.push(&portion, is_last);
                     if is_last {
                         self.encoder = None;
                     }
@@ -97,7 +97,7 @@ impl Body {
         }
     }
 
-    /// Reads of the first part; of all small ones in memory at once.
+    /// Reads on in the first part.
     async fn read(&mut self) -> io::Result<Option<Bytes>> {
         let Some(part) = self.parts.front_mut() else { return Ok(None) };
         let limit = usize::try_from(part.len()).unwrap_or(PORTION).min(PORTION);

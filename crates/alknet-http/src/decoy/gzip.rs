@@ -1,8 +1,10 @@
 //! Compression, as `gzip on` has it: `text/html` alone, at the lowest level.
 
-use bytes::{Bytes, BytesMut};
-use flate2::{Compress, Compression, FlushCompress, Status};
+use std::fmt;
 
+use bytes::Bytes;
+
+use super::deflate::Deflate;
 use super::request::{Request, Version, position};
 
 /// What nginx collects before it passes it on: a buffer of `gzip_buffers`.
@@ -73,12 +75,12 @@ fn skip_spaces(bytes: &[u8]) -> &[u8] {
 
 /// A compressor that gives its output away in the portions that nginx does, which show as chunks.
 pub(crate) struct Encoder {
-    compress: Compress,
-    held: BytesMut,
+    deflate: Deflate,
+    held: Vec<u8>,
 }
 
-impl std::fmt::Debug for Encoder {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Encoder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Encoder").field("held", &self.held.len()).finish_non_exhaustive()
     }
 }
@@ -86,31 +88,17 @@ impl std::fmt::Debug for Encoder {
 impl Encoder {
     /// For `length` bytes.
     pub(crate) fn new(length: u64) -> Self {
-        let compress = Compress::new_gzip(Compression::fast(), window_bits(length));
-        Self { compress, held: BytesMut::new() }
+        let window_bits = window_bits(length);
+        // As much less than the usual 8 as the window is smaller.
+        Self { deflate: Deflate::new(window_bits, window_bits - 7), held: Vec::new() }
     }
 
     /// Takes `input` in. What comes back is whole buffers, except at the end.
-    pub(crate) fn push(&mut self, mut input: &[u8], is_last: bool) -> Result<Bytes, flate2::CompressError> {
-        let flush = if is_last { FlushCompress::Finish } else { FlushCompress::None };
-        let mut output = [0; BUFFER];
-        loop {
-            let (before_in, before_out) = (self.compress.total_in(), self.compress.total_out());
-            let status = self.compress.compress(input, &mut output, flush)?;
-            let taken = usize::try_from(self.compress.total_in() - before_in).unwrap_or(usize::MAX);
-            let given = usize::try_from(self.compress.total_out() - before_out).unwrap_or(usize::MAX);
-            input = input.get(taken..).unwrap_or_default();
-            self.held.extend_from_slice(output.get(..given).unwrap_or_default());
-            let is_done = match status {
-                Status::StreamEnd => true,
-                Status::Ok | Status::BufError => !is_last && input.is_empty() && given < BUFFER,
-            };
-            if is_done {
-                break;
-            }
-        }
+    pub(crate) fn push(&mut self, input: &[u8], is_last: bool) -> Bytes {
+        self.deflate.push(input, is_last, &mut self.held);
         let whole = if is_last { self.held.len() } else { self.held.len() / BUFFER * BUFFER };
-        Ok(self.held.split_to(whole).freeze())
+        let rest = self.held.split_off(whole);
+        std::mem::replace(&mut self.held, rest).into()
     }
 }
 
@@ -158,7 +146,7 @@ mod tests {
             let mut packed = Vec::new();
             for (index, piece) in pieces.iter().enumerate() {
                 let is_last = index + 1 == pieces.len();
-                let output = encoder.push(piece, is_last).unwrap();
+                let output = encoder.push(piece, is_last);
                 prop_assert!(is_last || output.len().is_multiple_of(BUFFER));
                 packed.extend_from_slice(&output);
             }

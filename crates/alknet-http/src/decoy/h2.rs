@@ -1,7 +1,7 @@
 //! Answers of `h2`: the fields are nginx's, and so is their order; the frames are not.
 use axum::body::Body;
 use futures_util::stream;
-use http::header::{self, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::server::conn::http2;
 
@@ -74,15 +74,15 @@ fn respond(mut answer: Answer, is_head: bool) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let fields = response.headers_mut();
-    let mut field = |name: HeaderName, value: &[u8]| {
-        // What a client put into a target is all that may not be a value, and then it was no target.
-        if let Ok(value) = HeaderValue::from_bytes(value) {
+    let mut field = |name: &str, value: &[u8]| {
+        // What could not be a field's would not have been a request's either.
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
             fields.append(name, value);
         }
     };
-    answer.for_each_field(|name, value| field(lower_case(name), value));
+    answer.for_each_field(&mut field);
     for (name, value) in std::mem::take(&mut answer.more) {
-        field(lower_case(name), value.as_bytes());
+        field(name, value.as_bytes());
     }
     if !is_head && answer.status != 304 {
         *response.body_mut() = body(answer);
@@ -98,19 +98,4 @@ fn body(mut answer: Answer) -> Body {
     Body::from_stream(stream::try_unfold(answer.body, async |mut body| {
         Ok::<_, std::io::Error>(body.next().await?.map(|portion| (portion, body)))
     }))
-}
-
-fn lower_case(name: &'static str) -> HeaderName {
-    match name {
-        "Server" => header::SERVER,
-        "Date" => header::DATE,
-        "Content-Type" => header::CONTENT_TYPE,
-        "Content-Length" => header::CONTENT_LENGTH,
-        "Last-Modified" => header::LAST_MODIFIED,
-        "Location" => header::LOCATION,
-        "ETag" => header::ETAG,
-        "Content-Encoding" => header::CONTENT_ENCODING,
-        "Content-Range" => header::CONTENT_RANGE,
-        _ => header::ACCEPT_RANGES,
-    }
 }

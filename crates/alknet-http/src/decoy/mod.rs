@@ -27,21 +27,21 @@
 //!
 //! Who looks below the messages can see another TLS stack, and over `h2` another implementation of frames:
 //!
-//! - The first `SETTINGS` have `MAX_HEADER_LIST_SIZE`, which nginx does not send, and no `MAX_FRAME_SIZE`. nginx allows frames of
-//!   16 MiB and reads them bit by bit; here they are held whole, and no stranger is given that much.
+//! - The first `SETTINGS` have `MAX_HEADER_LIST_SIZE`, which nginx does not send, and a `MAX_FRAME_SIZE` of 16 KiB. nginx allows
+//!   frames of 16 MiB and reads them bit by bit; here they are held whole, and no stranger is given that much.
 //! - Fields are compressed with a table that nginx does not keep, and so are shorter from the second answer on.
 //! - What violates the protocol (fields of a connection, a path with characters that no address has, frames in a wrong order)
 //!   ends in other error codes, and now and then in a reset where nginx answers with a page.
 //!
-//! Over `http/1.1`, compressed pages of more than 16 KiB are the same page and not the same bytes: zlib is told how much memory
-//! to take, and not through the interface that is used here. A client that reads nothing of a long answer and closes its own side
-//! gets all of it here. nginx may break off.
+//! Over `http/1.1`, a client that reads nothing of a long answer and closes its own side gets all of it here, where nginx may
+//! break off; and it is not read from while it reads nothing, where nginx goes on to skip the body that it sends.
 
 mod answer;
 mod body;
 mod conditions;
 mod config;
 mod date;
+mod deflate;
 mod gzip;
 mod h2;
 mod http1;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use alknet_http::decoy::{Decoy, Front, http2_settings};
 use anyhow::{Context, bail};
 use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http2;
 use hyper::service::service_fn;
@@ -47,6 +47,7 @@ const REQUESTS: &[Wanted] = &[
     ("get", "/", &[]),
     ("GET", "/", &[("accept-encoding", "gzip")]),
     ("GET", "/missing", &[("accept-encoding", "gzip")]),
+    ("GET", "/long.html", &[("accept-encoding", "gzip")]),
     ("GET", "/", &[("if-none-match", "\"65bb0a25-267\"")]),
     ("GET", "/", &[("if-none-match", "*"), ("if-match", "*")]),
     ("GET", "/", &[("if-match", "\"x\"")]),
@@ -116,7 +117,8 @@ async fn exchange(server: SocketAddr, (method, path, fields): &Wanted) -> anyhow
     for (name, value) in *fields {
         request = request.header(*name, *value);
     }
-    let (head, body) = client.send_request(request.body(Empty::<Bytes>::new())?).await?.into_parts();
+    let body = Bytes::from_static(if *method == "POST" { b"{}" } else { b"" });
+    let (head, body) = client.send_request(request.body(Full::new(body))?).await?.into_parts();
     let mut answer = format!("{}\n", head.status);
     for (name, value) in &head.headers {
         let value = if name == "date" { "_".into() } else { value.as_bytes().escape_ascii().to_string() };

@@ -49,6 +49,9 @@ impl Kind {
         write(root, ".hidden", b"hidden\n")?;
         write(root, "archive.tar.gz", b"no archive\n")?;
         write(root, "page.html", "<p>A longer page, line after line.</p>\n".repeat(250).as_bytes())?;
+        let lines =
+            (0..9000_u32).map(|line| format!("<p id=\"{line}\">{}</p>\n", line.wrapping_mul(2_654_435_761) >> 12));
+        write(root, "long.html", lines.collect::<String>().as_bytes())?;
         write(root, "large.bin", &(0..120_000_u32).flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>())?;
         symlink("text.txt", root.join("link"))?;
         rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)?;

@@ -194,18 +194,18 @@ impl LineReader {
             MoreMinor => match byte {
                 b' ' => to(AfterVersion),
                 b'\r' => to(LineEnd),
-                b'\n' => self.done(),
+                b'\n' => Step::Done,
                 b'0'..=b'9' if self.version.0 <= 1099 => self.minor(self.version.0 - 1000, byte),
                 _ => bad,
             },
             AfterVersion => match byte {
                 b' ' => to(AfterVersion),
                 b'\r' => to(LineEnd),
-                b'\n' => self.done(),
+                b'\n' => Step::Done,
                 _ => bad,
             },
             LineEnd => match byte {
-                b'\n' => self.done(),
+                b'\n' => Step::Done,
                 _ => bad,
             },
         }
@@ -260,16 +260,12 @@ impl LineReader {
 
     fn without_version(&mut self, byte: u8) -> Step {
         self.version = Version::HTTP_09;
-        if byte == b'\n' { self.done() } else { Step::To(State::LineEnd) }
+        if byte == b'\n' { Step::Done } else { Step::To(State::LineEnd) }
     }
 
     fn minor(&mut self, before: u16, digit: u8) -> Step {
         self.version = Version(1000 + before * 10 + u16::from(digit - b'0'));
         Step::To(State::MoreMinor)
-    }
-
-    fn done(&self) -> Step {
-        Step::Done
     }
 }
 

@@ -1,12 +1,11 @@
 //! Answers as HTTP/1.1 has them; older versions get the same, or the body alone.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-
-use std::io;
 
 use crate::decoy::answer::Answer;
 use crate::decoy::pages;

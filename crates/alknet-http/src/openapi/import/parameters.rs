@@ -28,7 +28,7 @@ const RESERVED: [&str; 13] = [
 ];
 
 /// How many parameters an operation may have.
-const MAX_PARAMETERS: usize = 1000;
+const MAX_PARAMETERS: usize = 500;
 
 /// A parameter, with what its values look like.
 pub(super) struct Described {
@@ -85,6 +85,9 @@ pub(super) fn read<'a>(
     let declared = declared(schemas.documents(), owners).map_err(|error| format!("a parameter {error}"))?;
     if declared.len() > MAX_PARAMETERS {
         return Err(format!("it has more than {MAX_PARAMETERS} parameters"));
+    }
+    if !schemas.spend(declared.len() + 1) {
+        return Err("the description is so large that it was not read to its end".to_owned());
     }
     let mut all = Vec::new();
     for node in declared {

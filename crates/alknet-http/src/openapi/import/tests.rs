@@ -587,3 +587,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_body_with_thousands_of_definitions_is_read_as_far_as_it_can_be() {
+    let schema = |n: usize| {
+        let next = format!("#/components/schemas/S{}", (n + 1) % 5000);
+        json!({ "allOf": [{ "type": "object", "required": ["a"] }], "properties": { "a": { "$ref": next } } })
+    };
+    let schemas: serde_json::Map<_, _> = (0..5000).map(|n| (format!("S{n}"), schema(n))).collect();
+    let body = json!({ "schema": { "$ref": "#/components/schemas/S0" } });
+    let text = json!({
+        "openapi": "3.1.0",
+        "paths": { "/a": { "post": { "requestBody": { "content": { "application/json": body } } } } },
+        "components": { "schemas": schemas },
+    });
+    let service = all(&text.to_string());
+    let input = service.operations[0].input.as_ref().unwrap();
+    assert!(input.validate(&json!({ "body": { "a": {} } })).is_err());
+    input.validate(&json!({ "body": (0..20).fold(json!(1), |value, _| json!({ "a": value })) })).unwrap();
+}
+
+#[test]
+fn deep_schemas_are_read_on_a_usual_stack() {
+    for (open, close) in
+        [("{\"items\":", "}"), ("{\"properties\":{\"a\":", "}}"), ("{\"allOf\":[", "]}"), ("{\"not\":", "}")]
+    {
+        let levels = 110 / open.matches(['{', '[']).count();
+        let schema = format!("{}{{\"type\":\"string\"}}{}", open.repeat(levels), close.repeat(levels));
+        let text = format!(
+            r#"{{"openapi":"3.1.0","paths":{{"/a":{{"post":{{"requestBody":{{"content":{{"application/json":{{"schema":{schema}}}}}}}}}}}}}}}"#
+        );
+        let service = all(&text);
+        // It is deeper than a schema may be, so not all of it is kept.
+        assert!(service.operations[0].input.is_some(), "{:?}", service.operations[0].remarks);
+    }
+}

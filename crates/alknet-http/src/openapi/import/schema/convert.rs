@@ -14,10 +14,10 @@ use super::{Draft, Purpose, Schemas, Version, keywords};
 use crate::openapi::import::documents::Node;
 
 /// How many subschemas are drafted for one description.
-pub(super) const MAX_WORK: usize = 20_000_000;
+pub(super) const MAX_WORK: usize = 10_000_000;
 
 /// As how many subschemas a regular expression counts.
-pub(super) const PATTERN_WORK: usize = 100;
+pub(super) const PATTERN_WORK: usize = 1000;
 
 /// How many schemas are put in the place of references to them.
 const MAX_INLINED: usize = 100;

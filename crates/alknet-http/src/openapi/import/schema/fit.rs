@@ -9,7 +9,7 @@ use super::{Draft, Schemas, cycles, keywords};
 use crate::openapi::import::model::BODY;
 
 /// How many bytes of JSON all schemas of a description may have together.
-pub(super) const MAX_TOTAL: usize = 128 * 1024 * 1024;
+pub(super) const MAX_TOTAL: usize = 32 * 1024 * 1024;
 
 /// The longest schema that is tried, in bytes of JSON; the same that [`Schema`] takes.
 const MAX_SIZE: usize = 256 * 1024;
@@ -36,18 +36,21 @@ impl Schemas<'_> {
         if schema.is_some() {
             return (schema, remarks);
         }
-        let without = |kept: &dyn Fn(&str) -> bool| {
+        let without = |schemas: &Self, kept: &dyn Fn(&str) -> bool| {
             let mut json = draft.json.clone();
             if let Some(Value::Object(properties)) = json.get_mut("properties") {
                 properties.iter_mut().filter(|(key, _)| !kept(key)).for_each(|(_, schema)| *schema = json!({}));
             }
-            Draft { json, ..draft.clone() }
+            let kept = json.to_string();
+            let mut uses = draft.uses.clone();
+            uses.retain(|(id, _)| kept.contains(&schemas.reference_to(*id).to_string()));
+            Draft { json, uses, remarks: draft.remarks.clone() }
         };
         for (kept, what) in [
             (&(|key: &str| key != BODY) as &dyn Fn(&str) -> bool, "nothing is said of the body"),
             (&|_: &str| false, "nothing is said of the parameters and the body"),
         ] {
-            let (schema, _) = self.fit(&without(kept));
+            let (schema, _) = self.fit(&without(self, kept));
             if schema.is_some() {
                 remarks.push(what.to_owned());
                 return (schema, remarks);
@@ -80,7 +83,7 @@ impl Schemas<'_> {
         for one in tries {
             // Without annotations it is shorter, and nothing else.
             let useless = one.bare && one.reach.is_none() && reason != SchemaError::TooLong;
-            if useless || self.size(&parts, one) > MAX_SIZE {
+            if useless || self.size(&parts, one) > MAX_SIZE.min(self.left) {
                 continue;
             }
             match self.compile(&parts, one, &mut remarks) {
@@ -161,7 +164,8 @@ impl Schemas<'_> {
             let size = match &definition.made {
                 Some(made) if one.keeps(*steps) && one.bare => made.bare_size,
                 Some(made) if one.keeps(*steps) => made.size,
-                _ => 4,
+                _ if one.mentions(*steps) => 4,
+                _ => return 0,
             };
             definition.name.len() + size + 4
         });
@@ -180,7 +184,8 @@ impl Schemas<'_> {
                     }
                     one.apply(json)
                 }
-                _ => Value::Bool(true),
+                _ if one.mentions(*steps) => Value::Bool(true),
+                _ => continue,
             };
             definitions.insert(definition.name.clone(), json);
         }
@@ -208,6 +213,11 @@ struct Try {
 impl Try {
     fn keeps(self, steps: usize) -> bool {
         self.reach.is_none_or(|reach| steps <= reach)
+    }
+
+    /// Whether what is kept refers to a definition so far away.
+    fn mentions(self, steps: usize) -> bool {
+        self.reach.is_none_or(|reach| steps <= reach + 1)
     }
 
     fn apply(self, json: Value) -> Value {

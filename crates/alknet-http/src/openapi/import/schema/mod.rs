@@ -196,8 +196,8 @@ impl<'a> Schemas<'a> {
         usable
     }
 
-    /// Whether there is still time for so much work.
-    fn spend(&mut self, work: usize) -> bool {
+    /// Whether there is still time for so much work, counted in subschemas.
+    pub(super) fn spend(&mut self, work: usize) -> bool {
         let left = self.work.checked_sub(work);
         self.work = left.unwrap_or(0);
         left.is_some()

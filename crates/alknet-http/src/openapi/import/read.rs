@@ -12,6 +12,7 @@ use super::schema::{Schemas, Version};
 use super::{model, security, servers};
 
 /// Reads a description. Of the operations only those are read whose names are `wanted`; the names do not depend on that.
+/// It computes, and reads files, without a pause: that belongs on a thread where it may block.
 ///
 /// What a description gets wrong costs no more than what it is about: an operation that cannot be called is left out with
 /// the reason, and what is lost of one that can is in its remarks (docs/decisions/0011).

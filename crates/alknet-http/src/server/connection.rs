@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::io::Io;
+use super::leftover::Leftover;
 use super::progress::Progress;
 use super::site::Site;
 use crate::HttpConfig;
@@ -124,7 +125,7 @@ impl Http {
         let service = service_fn(move |request: Request<Incoming>| {
             let (site, client, watched) = (site.clone(), client.clone(), watched.clone());
             async move {
-                let response = site.respond(&client, request.map(Body::new)).await;
+                let response = site.respond(&client, request.map(|body| Body::new(Leftover::new(body)))).await;
                 Ok::<_, Infallible>(response.map(|body| watched.watch(body)))
             }
         });

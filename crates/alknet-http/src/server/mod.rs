@@ -11,6 +11,7 @@ mod event_id;
 mod events;
 mod handler;
 mod io;
+mod leftover;
 mod metrics;
 mod operation;
 mod problem;

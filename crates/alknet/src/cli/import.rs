@@ -32,6 +32,10 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "NAME", default_value = "import")]
     name: ImportName,
 
+    /// Where the service is, if not where its description says
+    #[arg(long, value_name = "URL")]
+    server: Option<url::Url>,
+
     /// Print JSON, with what had to be left out of each operation
     #[arg(long)]
     json: bool,
@@ -92,6 +96,7 @@ fn read(args: &ListArgs) -> anyhow::Result<FromOpenApi> {
         let patterns = args.operations.iter().map(|text| args.name.pattern(text)).collect::<Result<_, _>>();
         options.operations = patterns.map_err(UsageError)?;
     }
+    options.server = args.server.clone();
     let plan = Plan::new(args.name.clone(), ImportKind::OpenApi, &args.spec, options)?;
     let client = HttpClient::new(&OutboundConfig::default())?;
     match plan.is_remote() {

@@ -274,7 +274,8 @@ impl Planner<'_> {
         let name: OperationName =
             format!("{}/{}", self.source, operation.name).parse().map_err(|error: InvalidName| error.to_string())?;
         let servers = self.options.server.iter().chain(&operation.servers).chain(&self.servers);
-        let server = servers.into_iter().next().ok_or("no server is named, so say which one to call")?;
+        let server =
+            servers.into_iter().next().ok_or("it names no server, and none was given: server = \"https://…\"")?;
         let call = HttpCall::new(name.clone(), operation, server, &self.schemes, self.tokens.clone())?;
         let (method, path) = (operation.method.clone(), operation.path.clone());
         Ok(Operation { spec: self.spec(name, operation), method, path, call: Arc::new(call) })

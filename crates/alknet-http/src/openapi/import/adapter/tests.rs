@@ -79,7 +79,10 @@ fn a_source_has_a_name_and_a_service_a_place() {
     let error = of("My Pets", vec![nowhere()]).err().unwrap();
     assert!(error.to_string().contains("the name of the source makes no names of operations"), "{error}");
     let import = of("pets", vec![]).ok().unwrap();
-    assert_eq!(import.left_out().collect::<Vec<_>>(), [("GET /", "no server is named, so say which one to call")]);
+    assert_eq!(
+        import.left_out().collect::<Vec<_>>(),
+        [("GET /", "it names no server, and none was given: server = \"https://…\"")]
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -110,6 +111,26 @@ async fn a_subscription_is_events_and_ends_with_its_token() {
     let last = raw.next(DATA).await;
     assert!(last.payload.starts_with(b"event: error\ndata: {") && last.flags & END_STREAM != 0);
     assert_eq!(started.elapsed().as_secs(), 15);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_a_short_body_resets_nothing() {
+    let mut raw = connect(H2);
+    raw.preface(&[]).await;
+    raw.send(HEADERS, END_HEADERS, 1, &request(POST, "/node/info", "alk_guess")).await;
+    assert!(raw.next(DATA).await.flags & END_STREAM != 0, "the answer does not wait for the body");
+    raw.send(DATA, END_STREAM, 1, b"{}").await;
+    raw.send(HEADERS, END_STREAM | END_HEADERS, 3, &request(POST, "/a/tty/list", "alk_alice")).await;
+    let mut kinds = Vec::new();
+    loop {
+        let frame = raw.frame().await.expect("the connection goes on");
+        kinds.push(frame.kind);
+        if frame.kind == DATA {
+            assert_eq!(frame.payload, b"[]");
+            break;
+        }
+    }
+    assert!(!kinds.contains(&RST_STREAM), "{kinds:?}");
 }
 
 /// RFC 9113 §6.5.2.

@@ -11,7 +11,8 @@ use crate::node::client;
 /// curl's options for the two versions of HTTP, and how each is written in a status line.
 pub(super) const VERSIONS: [(&str, &str); 2] = [("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")];
 
-const OPTIONS: [&str; 6] = ["--silent", "--show-error", "--insecure", "--include", "--noproxy", "*"];
+/// The head is printed as it comes, which `--include` does not do.
+const OPTIONS: [&str; 7] = ["--silent", "--show-error", "--insecure", "--dump-header", "-", "--noproxy", "*"];
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,11 +43,8 @@ impl Answer {
 pub(super) fn curl(version: &str, token: &str, arguments: &[&str]) -> anyhow::Result<Answer> {
     let bearer = format!("Authorization: Bearer {token}");
     let bearer = if token.is_empty() { vec![] } else { vec!["-H", &bearer] };
-    let (ok, said) = client(
-        "curl",
-        &[&OPTIONS[..], &["--max-time", "30", version, "-H", "Expect:"], &bearer, arguments].concat(),
-        "",
-    )?;
+    let options = [&OPTIONS[..], &["--max-time", "30", version, "-H", "Expect:"], &bearer, arguments].concat();
+    let (ok, said) = client("curl", &options, "")?;
     ensure!(ok, "{arguments:?}: {said}");
     let (head, body) = said.split_once("\r\n\r\n").with_context(|| format!("no answer: {said}"))?;
     let mut lines = head.lines();

@@ -45,11 +45,17 @@ from generated_node.models import (  # noqa: E402
     TtySpawnErrorSpawnFailed,
     TtySpawnInput,
     TtySpawnOutput,
+    TtyWriteOutput,
 )
 
-client = AuthenticatedClient(
-    base_url=url, token=token, verify_ssl=False, httpx_args={"trust_env": False}, raise_on_unexpected_status=True
-)
+
+
+def connect(**more):
+    settings = {"verify_ssl": False, "httpx_args": {"trust_env": False}, "raise_on_unexpected_status": True}
+    return AuthenticatedClient(base_url=url, token=token, **settings, **more)
+
+
+client = connect()
 
 # Without an input.
 info = node_info.sync(client=client)
@@ -67,12 +73,18 @@ failed = tty_spawn.sync(client=client, body=TtySpawnInput(command="/no/such/prog
 assert isinstance(failed, TtySpawnErrorSpawnFailed) and failed.code == "SPAWN_FAILED", failed
 
 # A subscription, up to its end: the client gets the text of all events. The program ends when its input does.
-following = client.with_headers({"Accept": "text/event-stream"})
+following = connect(headers={"Accept": "text/event-stream"})
 with ThreadPoolExecutor() as pool:
     attached = pool.submit(tty_attach.sync_detailed, client=following, body=TtyAttachInput(id=terminal.id))
-    while tty_list.sync(client=client).terminals[0].attachments == 0:
-        assert not attached.done(), attached.result()
-    tty_write.sync(client=client, body={"id": terminal.id, "text": "hello\n\x04"})
+    try:
+        while tty_list.sync(client=client).terminals[0].attachments == 0:
+            assert not attached.done(), attached.result()
+        typed = tty_write.sync(client=client, body={"id": terminal.id, "text": "hello\n\x04"})
+        assert isinstance(typed, TtyWriteOutput), typed
+    except BaseException:
+        # So that the other thread ends, too.
+        tty_kill.sync(client=client, body=TtyKillInput(id=terminal.id))
+        raise
     events = attached.result()
 assert events.status_code == 200, events
 lines = events.content.decode().splitlines()

@@ -99,9 +99,11 @@ struct Snapshot {
     changes: watch::Receiver<u64>,
     /// By name.
     operations: Vec<Arc<Described>>,
-    /// The markers of those who have asked, by the id of their identity.
-    markers: ArcSwap<HashMap<Arc<str>, (Arc<Identity>, HeaderValue)>>,
+    markers: ArcSwap<Markers>,
 }
+
+/// The markers of those who have asked, by the id of their identity.
+type Markers = HashMap<Arc<str>, (Arc<Identity>, HeaderValue)>;
 
 impl Snapshot {
     /// What is in `registry`; what was in it `before` is not written again.

@@ -6,19 +6,22 @@
 //! in each other's way, and a program that makes types of a description makes one of each, with a name. Schemas of older
 //! drafts are put into the words of 2020-12, which is the dialect of OpenAPI 3.1.
 
+mod names;
+mod shape;
+
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use alknet_call::{JsonPointer, Schema};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use names::{Names, under, word};
+use shape::{Draft, is_nullable_object, is_object, weight};
+
 /// How much of a schema is copied as it is (enumerations, defaults, …), in values and bytes of text. No schema is as long,
 /// save one in which references lead into such values, and those are copied once for each.
 const MAX_COPIED: usize = 1 << 20;
-
-/// How long a word of a name may be, in characters, and from which length on a name has no more words.
-const MAX_WORD: usize = 64;
-const MAX_NAME: usize = 256;
 
 /// Where the parts of a description are that others refer to.
 const COMPONENTS: &str = "#/components/schemas/";
@@ -39,12 +42,11 @@ impl Schemas {
     /// Takes in a schema with everything that it refers to, under `name` and names that begin with it, and gives what
     /// stands in the place of it.
     pub(super) fn take(&mut self, name: &str, schema: Option<&Schema>) -> Value {
-        match schema.map(Schema::as_json) {
-            Some(Value::Object(keywords)) if !keywords.is_empty() => {}
+        let root = match schema.map(Schema::as_json) {
+            Some(root @ Value::Object(keywords)) if !keywords.is_empty() => root,
             Some(Value::Bool(false)) => return nothing(),
             _ => return anything(),
-        }
-        let Some(root) = schema.map(Schema::as_json) else { return anything() };
+        };
         let name = self.names.free(name.to_owned());
         let mut lift = Lift::new(root, &name, &mut self.names);
         match lift.all() {
@@ -74,61 +76,6 @@ fn anything() -> Value {
 /// What nothing fits.
 fn nothing() -> Value {
     json!({ "not": {} })
-}
-
-/// The names that are taken. Those that differ in case or punctuation alone would be one to a generator.
-#[derive(Default)]
-struct Names(HashMap<String, usize>);
-
-impl Names {
-    fn free(&mut self, wanted: String) -> String {
-        let mut name = wanted.clone();
-        loop {
-            if !self.0.contains_key(&folded(&name)) {
-                self.0.insert(folded(&name), 1);
-                return name;
-            }
-            let count = self.0.entry(folded(&wanted)).or_insert(1);
-            *count += 1;
-            name = format!("{wanted}-{count}");
-        }
-    }
-}
-
-fn folded(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// The part of a name that comes from the last word of a pointer.
-fn word(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-    let word: String = text.chars().take(MAX_WORD).map(plain).collect();
-    match word.trim_matches('-') {
-        "" => "Part".to_owned(),
-        word => word.to_owned(),
-    }
-}
-
-/// What the keywords of a schema mean.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Draft {
-    /// 6 and 7: what stands beside a `$ref` does not count.
-    Seven,
-    /// 2019-09: `items` may be a list.
-    Nineteen,
-    /// 2020-12.
-    Twenty,
-}
-
-impl Draft {
-    fn of(schema: &Value) -> Self {
-        let text = schema.get("$schema").and_then(Value::as_str).unwrap_or_default();
-        match text {
-            _ if text.contains("draft-07") || text.contains("draft-06") => Self::Seven,
-            _ if text.contains("2019-09") => Self::Nineteen,
-            _ => Self::Twenty,
-        }
-    }
 }
 
 /// One schema on its way into the description. Its depth was limited when it was compiled.
@@ -221,9 +168,8 @@ impl<'a> Lift<'a> {
         let mut all = BTreeMap::new();
         while let Some(schema) = self.wanted.pop() {
             let name = self.names.get(&std::ptr::from_ref(schema))?.clone();
-            if !all.contains_key(&name) {
-                let lifted = self.schema(schema, true)?;
-                all.insert(name, lifted);
+            if let Entry::Vacant(place) = all.entry(name) {
+                place.insert(self.schema(schema, true)?);
             }
         }
         Some(all)
@@ -357,20 +303,6 @@ impl<'a> Lift<'a> {
     }
 }
 
-/// Whether a schema describes the fields of an object, so that a type would be made of it.
-fn is_object(keywords: &Map<String, Value>) -> bool {
-    let describes = |keyword| keywords.get(keyword).and_then(Value::as_object).is_some_and(|fields| !fields.is_empty());
-    describes("properties") || describes("additionalProperties")
-}
-
-/// Whether a schema is for an object or `null`, and says nothing else of `null`.
-fn is_nullable_object(keywords: &Map<String, Value>) -> bool {
-    const OF_ALL_VALUES: [&str; 8] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "enum", "const"];
-    let types = keywords.get("type").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let nullable = types.len() == 2 && ["object", "null"].iter().all(|name| types.iter().any(|kind| kind == name));
-    nullable && is_object(keywords) && !OF_ALL_VALUES.iter().any(|keyword| keywords.contains_key(*keyword))
-}
-
 /// What stands in the place of a schema that has a name. That an object may be missing is said in that place, so that the
 /// name is that of the object.
 fn stand_in(schema: &Value, name: &str) -> Value {
@@ -387,27 +319,13 @@ fn both(referred: Value, mut beside: Map<String, Value>) -> Value {
     }
     match referred.get("$ref") {
         Some(text) => drop(beside.insert("$ref".to_owned(), text.clone())),
-        None => match beside.entry("allOf").or_insert_with(|| json!([])) {
-            Value::Array(all) => all.push(referred),
-            _ => {}
-        },
+        None => {
+            if let Value::Array(all) = beside.entry("allOf").or_insert_with(|| json!([])) {
+                all.push(referred);
+            }
+        }
     }
     Value::Object(beside)
-}
-
-/// The name of a part.
-fn under(path: &str, part: &str) -> String {
-    if path.len() < MAX_NAME { format!("{path}.{}", word(part)) } else { path.to_owned() }
-}
-
-/// One for each value within `value`, and one for each byte of text.
-fn weight(value: &Value) -> usize {
-    1 + match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(weight).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + weight(field)).sum(),
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 //!
 //! A description that changes by accident breaks the programs that were made of it. One that is meant to change is looked
 //! at in the difference, and copied.
-
-use std::path::Path;
-use std::sync::Arc;
+#![allow(clippy::panic, clippy::unwrap_used, reason = "these are tests")]
 
 use alknet_call::{
     Access, Bundle, CallError, Capabilities, ErrorSpec, OperationContext, OperationName, OperationSpec, Provenance,
@@ -14,6 +12,7 @@ use alknet_core::Identity;
 use alknet_http::{ApiInfo, openapi_for};
 use futures_util::stream;
 use serde_json::{Value, json};
+use std::path::Path;
 
 const SECRET: &str = "sk-golden-secret";
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use alknet_call::Registry;
 use alknet_core::{
-    CertificateFiles, Certificates, Endpoint, EndpointConfig, HandlerRegistry, MemoryIdentities, NodeKey,
+    CertificateFiles, Certificates, Endpoint, EndpointConfig, HandlerRegistry, Identity, MemoryIdentities, NodeKey,
+    Peer, TokenHash,
 };
 use alknet_http::{HttpConfig, HttpHandler};
 use axum::Router;
@@ -30,6 +31,9 @@ pub(crate) const SERVE: &str = "--serve-bodies";
 pub(crate) const LENGTH: u64 = 1 << 30;
 pub(crate) const UPLOAD: &str = "/bodies/upload";
 pub(crate) const DOWNLOAD: &str = "/bodies/download";
+
+/// What opens the routes of ours. It protects nothing.
+pub(crate) const TOKEN: &str = "alk_not-a-secret";
 
 static CHUNK: [u8; 64 * 1024] = [0x5a; 64 * 1024];
 
@@ -54,17 +58,24 @@ pub(crate) fn serve_until_killed(arguments: &[String]) {
 
 fn ours(folder: &Path) -> (Endpoint, SocketAddr) {
     let config = HttpConfig {
-        // A stranger may send this much here, for this long.
+        // A client may send this much here, for this long.
         max_body_bytes: u32::MAX,
         request_timeout_seconds: 300,
         ..HttpConfig::default()
     };
-    let handler = HttpHandler::with_router(Arc::new(Registry::new()), config, router());
+    let handler = HttpHandler::builder(Arc::new(Registry::new()), config).nest(router()).build();
     let handlers = Arc::new(HandlerRegistry::new());
     handlers.add(Arc::new(handler)).unwrap();
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
     let key = NodeKey::from_seed(&[1; 32]).unwrap();
-    let mut config = EndpointConfig::new(listen, key, handlers, Arc::new(MemoryIdentities::default()));
+    let client = Peer {
+        identity: Arc::new(Identity { id: "client".into(), scopes: Vec::new(), resources: Default::default() }),
+        fingerprints: Vec::new(),
+        tokens: vec![TokenHash::of(TOKEN)],
+        enabled: true,
+    };
+    let identities = Arc::new(MemoryIdentities::new(vec![client]).unwrap());
+    let mut config = EndpointConfig::new(listen, key, handlers, identities);
     let files = CertificateFiles { certificate: certificate_file(folder), key: key_file(folder) };
     config.certificates = Arc::new(Certificates::load(vec![files]).unwrap());
     let endpoint = Endpoint::bind(config).unwrap();

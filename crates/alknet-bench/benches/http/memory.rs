@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::aim::Aim;
 use crate::arguments::Arguments;
-use crate::bodies::{DOWNLOAD, LENGTH, SERVE, UPLOAD};
+use crate::bodies::{DOWNLOAD, LENGTH, SERVE, TOKEN, UPLOAD};
 use crate::certificate::write_certificate;
 use crate::curl::{self, Figures, Version};
 use crate::process;
@@ -92,6 +92,7 @@ impl Case {
     }
 
     fn body(&self, command: &mut Command, folder: &Path) {
+        command.args(["--header", &format!("authorization: Bearer {TOKEN}")]);
         if self.is_upload {
             command.args(["--request", "POST", "--upload-file"]).arg(body_file(folder));
         } else {

@@ -146,7 +146,7 @@ async fn an_address_that_anyone_could_have_written_cannot_use_up_the_places_of_i
 async fn a_client_hello_may_come_byte_by_byte() {
     let node = Node::start();
     let tls = {
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()

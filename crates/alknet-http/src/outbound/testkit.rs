@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, Uri, Version};
+use http::{HeaderMap, Response, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -35,7 +35,6 @@ pub(crate) fn client() -> HttpClient {
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     pub(crate) version: Version,
-    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -137,8 +136,8 @@ async fn record(
 ) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let http::request::Parts { version, method, uri, headers, .. } = head;
-    let request = Recorded { version, method, uri, headers, body };
+    let http::request::Parts { version, uri, headers, .. } = head;
+    let request = Recorded { version, uri, headers, body };
     seen.lock().unwrap().push(request.clone());
     Ok(answer(&request))
 }

@@ -2,8 +2,8 @@ use super::*;
 use crate::decoy::DecoyConfig;
 use crate::testkit::{auth, exposition, pipe, registry};
 use crate::{ApiInfo, CorsConfig};
+use axum::Extension;
 use axum::routing::any;
-use axum::{Extension, Json};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
@@ -289,7 +289,7 @@ async fn behind_a_decoy_nothing_of_the_node_is_seen_without_a_token() {
     let mut site = site();
     site.describe_with(Exporter::new(site.operations.registry().clone(), &ApiInfo::new("tested")));
     site.hide_behind(Decoy::new(&DecoyConfig::nginx()).unwrap());
-    let guess = |request: http::request::Builder| request.header("authorization", "Bearer alk_guess");
+    let guess = |request: Builder| request.header("authorization", "Bearer alk_guess");
     for request in [
         Request::get(HEALTH),
         Request::get("/nothing"),

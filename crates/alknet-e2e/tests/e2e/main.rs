@@ -19,6 +19,7 @@ mod own_client;
 mod recorder;
 mod scenarios;
 mod service;
+mod stealth;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         namespaces::tests(),
         scenarios::tests(),
         service::tests(),
+        stealth::tests(),
         bad_input::tests(),
         vec![Test::new("every_stock_client_on_one_port", &[Need::Curl, Need::OpenSsl, Need::Aioquic], one_port)],
     ];

@@ -19,6 +19,8 @@ pub(crate) enum Need {
     Nghttp2,
     /// Descriptions of real services, which are not part of the project.
     Descriptions,
+    /// The version that decoys imitate.
+    Nginx,
     /// Root, and the tools that namespaces are made and looked into with.
     Machines,
     /// Root and iproute2.
@@ -38,6 +40,7 @@ impl Need {
             Self::PythonH2 => "h2 in target/e2e-python, which scripts/test makes",
             Self::Nghttp2 => "nghttp and h2load (nghttp2-client)",
             Self::Descriptions => "descriptions of real services in ../shared/openapi",
+            Self::Nginx => "nginx 1.22.1 of Debian 12, which scripts/setup unpacks",
             Self::Machines => "root, iproute2, util-linux and procps",
             Self::NetworkNamespaces => "root and iproute2",
         }
@@ -59,6 +62,7 @@ impl Need {
             Self::OpenApiTools => has_modules("schemathesis openapi_python_client openapi_spec_validator"),
             Self::PythonH2 => has_modules("h2"),
             Self::Nghttp2 => ["nghttp", "h2load"].into_iter().all(|tool| succeeds(Command::new(tool).arg("--version"))),
+            Self::Nginx => crate::stealth::nginx::missing().is_none(),
             Self::Descriptions => crate::imports::descriptions().join("openai.yaml").is_file(),
             Self::Machines => {
                 let tools = [["unshare", "--version"], ["nsenter", "--version"], ["pgrep", "--version"]];

@@ -19,6 +19,11 @@ fn root() -> Option<&'static str> {
     })
 }
 
+/// A file of its packages.
+pub(crate) fn file(path: &str) -> String {
+    format!("{}{path}", root().unwrap_or_default())
+}
+
 /// What is missing to compare with it.
 pub(crate) fn missing() -> Option<&'static str> {
     root().is_none().then_some("nginx 1.22.1 of Debian 12, which scripts/setup unpacks")

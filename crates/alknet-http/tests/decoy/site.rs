@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use alknet_http::decoy::{Decoy, DecoyConfig};
 
+use crate::nginx;
+
 /// When all files were changed last: 2024-02-01 03:04:05.
 const MODIFIED: u32 = 1_706_756_645;
 
@@ -30,7 +32,7 @@ impl Kind {
     /// Writes the site for nginx, and has a decoy show the same.
     pub(crate) fn set_up(self, root: &Path) -> anyhow::Result<Decoy> {
         fs::create_dir_all(root)?;
-        let page = fs::read("/usr/share/nginx/html/index.html")?;
+        let page = fs::read(nginx::file("/usr/share/nginx/html/index.html"))?;
         write(root, "index.nginx-debian.html", &page)?;
         if self == Self::Page {
             let mut config = DecoyConfig::nginx();

@@ -12,9 +12,8 @@ use http::Method;
 use serde_json::Value;
 use url::Url;
 
-use super::error::{DescriptionError, Source};
 use super::model::{AnswerKind, HttpOperation, LeftOut, SecurityScheme, Service};
-use super::read::read;
+use super::read::{DescriptionError, Source, read};
 use super::run::{HttpCall, Tokens};
 use crate::HttpClient;
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 
 use super::Schemas;
-use crate::openapi::import::documents::Node;
-use crate::openapi::import::media::{Kind, MediaType};
+use crate::openapi::import::read::documents::Node;
+use crate::openapi::import::read::media::{Kind, MediaType};
 
 /// How many subschemas are looked at.
 const MAX_LOOKS: usize = 256;

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::documents::Node;
 use super::media::{Kind, MediaType};
-use super::model::{BodyEncoding, FieldEncoding, PartEncoding, RequestBody, Style};
 use super::parameters::query_style;
 use super::schema::{Draft, Purpose, Schemas};
+use crate::openapi::import::model::{BodyEncoding, FieldEncoding, PartEncoding, RequestBody, Style};
 
 /// A body, with what its value looks like.
 pub(super) struct Described {

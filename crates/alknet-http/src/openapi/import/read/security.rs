@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::documents::{Documents, Node};
 use super::error::Source;
-use super::model::{Place, SchemeUse, SecurityScheme};
 use super::servers;
+use crate::openapi::import::model::{Place, SchemeUse, SecurityScheme};
 
 /// The schemes that the description declares.
 pub(super) fn schemes(documents: &Documents, source: &Source) -> BTreeMap<String, SecurityScheme> {

@@ -5,8 +5,8 @@ use http::Method;
 use super::DescriptionError;
 use super::answer::{self, Kinds};
 use super::documents::{Documents, Node};
-use super::model::{AnswerKind, LeftOut};
 use super::names::{Origin, names};
+use crate::openapi::import::model::{AnswerKind, LeftOut};
 
 /// How many operations a description may have.
 pub(super) const MAX_OPERATIONS: usize = 50_000;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::openapi::import::documents::Node;
+use crate::openapi::import::read::documents::Node;
 
 /// A file in a form: its content in base64, alone or with what is to be said of it.
 pub(super) fn upload(node: Node<'_>) -> Value {

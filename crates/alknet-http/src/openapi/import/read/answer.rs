@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::documents::{Documents, Node};
 use super::media::{Kind, MediaType};
-use super::model::AnswerKind;
 use super::schema::{Draft, Purpose, Schemas, merged};
+use crate::openapi::import::model::AnswerKind;
 
 /// In which ways an operation answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

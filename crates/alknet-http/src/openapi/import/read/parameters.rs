@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::documents::{BadReference, Documents, Node};
 use super::media::{Kind, MediaType};
-use super::model::{BODY, Parameter, Place, Style};
 use super::schema::{Draft, Purpose, Schemas};
+use crate::openapi::import::model::{BODY, Parameter, Place, Style};
 
 /// Headers that are no parameters: they follow from body and answer (OpenAPI 3.1.1 §4.8.12.2), from the credential, or are
 /// the connection's own business (RFC 9110 §7.6.1).

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::documents::Node;
 use super::error::Source;
-use super::model::{Answer, AnswerKind, BODY, HttpOperation, Place, SchemeUse, SecurityScheme};
 use super::parameters::{self, Template};
 use super::paths::Named;
 use super::schema::{Draft, Schemas, merged};
 use super::{answer, body, security, servers};
+use crate::openapi::import::model::{Answer, AnswerKind, BODY, HttpOperation, Place, SchemeUse, SecurityScheme};
 
 /// How long the description of an operation may be, in characters.
 const MAX_DESCRIPTION: usize = 4096;

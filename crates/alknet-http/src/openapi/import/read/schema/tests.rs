@@ -2,8 +2,8 @@ use alknet_call::Schema;
 use serde_json::{Value, json};
 
 use super::{Draft, Purpose, Schemas, Version};
-use crate::openapi::import::documents::{Documents, Node};
-use crate::openapi::import::error::Source;
+use crate::openapi::import::read::documents::{Documents, Node};
+use crate::openapi::import::read::error::Source;
 
 /// A schema of a description, and what else is in there.
 struct Case {

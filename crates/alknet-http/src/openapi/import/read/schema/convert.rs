@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::look::is_file;
 use super::values::{both, bounds, converted, count, dependencies, has_type, nullable, number, text, upload};
 use super::{Draft, Purpose, Schemas, Version, keywords};
-use crate::openapi::import::documents::Node;
+use crate::openapi::import::read::documents::Node;
 
 /// How many subschemas are drafted for one description.
 pub(super) const MAX_WORK: usize = 10_000_000;

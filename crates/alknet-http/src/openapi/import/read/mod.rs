@@ -1,15 +1,33 @@
 //! From a text to what a service offers.
+//!
+//! The text becomes JSON ([`document`]), with all files that it refers to ([`documents`]); the operations in it are found
+//! ([`paths`]) and named ([`names`]); those that somebody wants are read ([`operation`] and its helpers), with their
+//! schemas ([`schema`]).
+
+mod answer;
+mod body;
+mod document;
+mod documents;
+mod error;
+mod media;
+mod names;
+mod operation;
+mod parameters;
+mod paths;
+mod schema;
+mod security;
+mod servers;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
-use super::document;
-use super::documents::{Documents, Node};
-use super::error::{DescriptionError, Source};
-use super::model::Service;
-use super::operation::Reader;
-use super::paths::Offer;
-use super::schema::{Schemas, Version};
-use super::{model, security, servers};
+use super::model::{self, Service};
+use documents::{Documents, Node};
+pub use error::{DescriptionError, Source};
+use operation::Reader;
+use paths::Offer;
+use schema::{Schemas, Version};
 
 /// Reads a description. Of the operations only those are read whose names are `wanted`; the names do not depend on that.
 /// It computes, and reads files, without a pause: that belongs on a thread where it may block.

@@ -5,9 +5,10 @@ use alknet_call::{OperationName, Schema};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::model::{AnswerKind, BodyEncoding, HttpOperation, PartEncoding, Place, SecurityScheme, Service, Style};
-use super::read::read;
-use super::{DescriptionError, Source, document};
+use super::{DescriptionError, Source, document, read};
+use crate::openapi::import::model::{
+    AnswerKind, BodyEncoding, HttpOperation, PartEncoding, Place, SecurityScheme, Service, Style,
+};
 
 fn source() -> Source {
     Source::Url("https://example.com/openapi.json".parse().unwrap())

@@ -138,3 +138,71 @@ fn row(operation: &Operation<'_>) -> [String; 4] {
     let request = format!("{method} {path}");
     [name, *kind, &*request, description.lines().next().unwrap_or_default()].map(printable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DESCRIPTION: &str = r#"
+openapi: 3.1.0
+info: { title: Pets, version: "2" }
+servers: [{ url: "https://pets.example" }]
+components: { securitySchemes: { odd: { type: http, scheme: digest } } }
+paths:
+  /pets:
+    get: { operationId: listPets, summary: "Lists\u001b[2J pets", responses: { "200": { description: Pets } } }
+    post: { operationId: addPet, security: [{ odd: [] }], responses: { "204": { description: Added } } }
+"#;
+
+    fn list(operations: &[&str]) -> anyhow::Result<serde_json::Value> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("pets.yaml");
+        std::fs::write(&path, DESCRIPTION)?;
+        let args = ListArgs {
+            spec: SpecSource::File(path),
+            operations: operations.iter().map(|text| text.to_string()).collect(),
+            name: "shop".parse().map_err(anyhow::Error::msg)?,
+            server: None,
+            json: true,
+        };
+        Ok(serde_json::to_value(Listed::of(&read(&args)?))?)
+    }
+
+    #[test]
+    fn every_operation_is_listed_or_left_out_with_the_reason() {
+        let listed = list(&[]).unwrap();
+        assert_eq!((&listed["title"], &listed["version"]), (&"Pets".into(), &"2".into()));
+        let operation = &listed["operations"][0];
+        assert_eq!((&operation["name"], &operation["method"]), (&"/shop/list-pets".into(), &"GET".into()));
+        assert_eq!((&operation["kind"], &operation["path"]), (&"call".into(), &"/pets".into()));
+        let left_out = &listed["left_out"][0];
+        assert_eq!((&left_out["method"], &left_out["path"]), (&"POST".into(), &"/pets".into()));
+        assert!(left_out["reason"].as_str().unwrap().contains("not supported"), "{left_out}");
+        assert_eq!(listed["unmatched"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn patterns_are_about_names_without_that_of_the_source() {
+        assert_eq!(list(&["list-*"]).unwrap()["operations"][0]["name"], "/shop/list-pets");
+        let listed = list(&["lists"]).unwrap();
+        assert_eq!(
+            (&listed["operations"], &listed["unmatched"]),
+            (&serde_json::json!([]), &serde_json::json!(["shop/lists"]))
+        );
+        let error = list(&["List Pets"]).unwrap_err();
+        assert!(error.is::<UsageError>() && error.to_string().contains("is no pattern of operations"), "{error}");
+    }
+
+    #[test]
+    fn a_row_does_nothing_to_the_terminal() {
+        let operation = Operation {
+            name: "/shop/list-pets".to_owned(),
+            kind: "call",
+            method: "GET",
+            path: "/pets",
+            description: "Lists\u{1b}[2J pets\nand more",
+            remarks: Vec::new(),
+        };
+        assert_eq!(row(&operation), ["/shop/list-pets", "call", "GET /pets", "Lists\u{fffd}[2J pets"]);
+    }
+}

@@ -197,6 +197,12 @@ impl Config {
                 "[tty] names no commands, so no terminal can be spawned: write commands = [\"/bin/bash\"]".to_owned(),
             );
         }
+        if self.http.settings.decoy.is_some() && !self.http.settings.cors.origins.is_empty() {
+            warnings.push(
+                "[http] has a decoy and cors.origins, which would give it away, so pages of other origins get nothing"
+                    .to_owned(),
+            );
+        }
         for import in self.imports.iter().filter(|import| !import.export && !import.required_scopes.is_empty()) {
             warnings.push(format!(
                 "import \"{}\" has required_scopes and no export = true, so nobody outside can call its operations",

@@ -34,6 +34,19 @@ fn an_empty_file_is_a_node_without_handlers() {
 }
 
 #[test]
+fn a_decoy_and_what_would_give_it_away_are_warned_of() {
+    let read = |http: &str| parse(&format!("[http]\nenable = true\n{http}"), Path::new("alknet.toml"));
+    let decoy = "decoy = { imitate = \"nginx\" }\n";
+    assert!(read(decoy).unwrap().warnings().is_empty());
+    let config = read(&format!("{decoy}cors.origins = [\"https://a.example\"]\n")).unwrap();
+    assert!(config.warnings()[0].contains("would give it away"), "{:?}", config.warnings());
+    let errors = read("decoy = { imitate = \"ngnix\" }\n").unwrap_err().to_string();
+    assert!(errors.contains("ngnix") && errors.contains("alknet.toml:3"), "{errors}");
+    let errors = read("outbound.proxy = \"http://proxy\"\n").unwrap_err().to_string();
+    assert!(errors.contains("unknown key \"proxy\" in [http.outbound]"), "{errors}");
+}
+
+#[test]
 fn everything_that_can_be_written_is_read() {
     let text = r#"
         [node]

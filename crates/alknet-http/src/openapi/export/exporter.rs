@@ -36,9 +36,9 @@ impl Exporter {
     /// The header that goes with each answer to a caller: its value is the [`marker`](Self::marker).
     pub const HEADER: HeaderName = HeaderName::from_static("x-alknet-api");
 
-    /// Describes the operations of `registry`.
+    /// Describes the operations of `registry`. Nothing is written before somebody asks.
     pub fn new(registry: Arc<Registry>, info: &ApiInfo) -> Self {
-        let snapshot = ArcSwap::from_pointee(Snapshot::of(&registry, None));
+        let snapshot = ArcSwap::from_pointee(Snapshot::before_the_first(&registry));
         Self { registry, frame: Frame::new(info), snapshot, building: Mutex::default() }
     }
 
@@ -87,7 +87,7 @@ impl Exporter {
         if !before.is_stale() {
             return before;
         }
-        let snapshot = Arc::new(Snapshot::of(&self.registry, Some(&before)));
+        let snapshot = Arc::new(Snapshot::of(&self.registry, &before));
         self.snapshot.store(snapshot.clone());
         snapshot
     }
@@ -106,12 +106,18 @@ struct Snapshot {
 type Markers = HashMap<Arc<str>, (Arc<Identity>, HeaderValue)>;
 
 impl Snapshot {
+    /// Nothing, and out of date.
+    fn before_the_first(registry: &Registry) -> Self {
+        let mut changes = registry.changes();
+        changes.mark_changed();
+        Self { changes, operations: Vec::new(), markers: ArcSwap::default() }
+    }
+
     /// What is in `registry`; what was in it `before` is not written again.
-    fn of(registry: &Registry, before: Option<&Self>) -> Self {
+    fn of(registry: &Registry, before: &Self) -> Self {
         // First, so that nothing that comes while the operations are read is missed.
         let changes = registry.changes();
-        let before: HashMap<_, _> =
-            before.iter().flat_map(|before| &before.operations).map(|one| (Arc::as_ptr(&one.spec), one)).collect();
+        let before: HashMap<_, _> = before.operations.iter().map(|one| (Arc::as_ptr(&one.spec), one)).collect();
         let external = registry.specs().into_iter().filter(|spec| spec.visibility == Visibility::External);
         let operations = external.map(|spec| match before.get(&Arc::as_ptr(&spec)) {
             Some(described) => Arc::clone(described),

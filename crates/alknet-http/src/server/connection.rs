@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::io::Io;
 use super::leftover::Leftover;
+use super::linger::{Lingering, Unread};
 use super::progress::Progress;
 use super::site::Site;
 use crate::HttpConfig;
@@ -97,9 +98,12 @@ impl Http {
     {
         let Self { site, client } = self;
         let (builder, below) = (http1(site.config()), client.below.clone());
+        let unread = Unread::default();
+        let io = Lingering::new(io, unread.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (site, client) = (site.clone(), client.clone());
-            async move { Ok::<_, Infallible>(site.respond(&client, request.map(Body::new)).await) }
+            let request = request.map(|body| Body::new(unread.watch(body)));
+            async move { Ok::<_, Infallible>(site.respond(&client, request).await) }
         });
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
         tokio::select! {

@@ -10,12 +10,12 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
-/// How much of what is left is taken, and for how long. An upload that is refused for its length is longer, and has to be
-/// cut off.
-const MOST: usize = 64 * 1024;
-const LONGEST: Duration = Duration::from_secs(5);
+/// How much of what is left is taken, and for how long; what is longer is cut off. A client that has sent more than two
+/// windows (hyper's are 1 MiB) has read a WINDOW_UPDATE, and so the answer that came before it.
+pub(super) const MOST: usize = 4 * 1024 * 1024;
+pub(super) const LONGEST: Duration = Duration::from_secs(5);
 
-/// The body of a request over `h2`. If it is dropped before its end, a little more of it is taken: else the stream would be
+/// The body of a request over `h2`. If it is dropped before its end, more of it is taken: else the stream would be
 /// reset as soon as it is answered (RFC 9113 §8.1), and there are clients that then report the reset in place of the
 /// answer, curl before 8 among them.
 pub(super) struct Leftover(Option<Incoming>);

@@ -12,6 +12,7 @@ mod events;
 mod handler;
 mod io;
 mod leftover;
+mod linger;
 mod metrics;
 mod operation;
 mod problem;

@@ -1,0 +1,22 @@
+# After an update: makes the system that was tried the default if the node answers, else goes back to the one before.
+readonly trial=/var/lib/alknet-update/trial profile=/nix/var/nix/profiles/system
+read -r system entry <"$trial"
+
+if [ "$(readlink -f /run/current-system)" != "$system" ]; then
+  echo "$system did not come up; this is the system before it" >&2
+  rm -- "$trial"
+  nix-env --profile "$profile" --rollback
+  exit 1
+fi
+
+for _ in {1..60}; do
+  if alknet status --timeout 5 >/dev/null; then
+    bootctl set-default "$entry"
+    rm -- "$trial"
+    echo "$system is the system from now on"
+    exit 0
+  fi
+  sleep 5
+done
+echo "the node of $system does not answer, so the system before it is started again" >&2
+systemctl reboot

@@ -1,0 +1,50 @@
+# Until somebody has paired, the console has a code for it: whoever reads it first is the owner.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (config) appliance;
+  pairing = pkgs.writeShellApplication {
+    name = "alknet-pairing";
+    runtimeInputs = [
+      config.services.alknet.package
+      pkgs.coreutils
+    ];
+    text = ''
+      umask 077
+      alknet invite ${
+        lib.escapeShellArgs (
+          [ appliance.owner ]
+          ++ lib.concatMap (scope: [
+            "--scope"
+            scope
+          ]) appliance.ownerScopes
+        )
+      } --expires 30d --qr --unless-joined >/run/alknet-pairing/new
+      mv /run/alknet-pairing/new /run/alknet-pairing/code
+    '';
+  };
+in
+{
+  systemd.services.alknet-pairing = {
+    description = "pairing code of the appliance";
+    wantedBy = [ "multi-user.target" ];
+    requires = [ "alknet.service" ];
+    # The code has the machine's address in it.
+    wants = [ "network-online.target" ];
+    after = [
+      "alknet.service"
+      "network-online.target"
+    ];
+    serviceConfig = {
+      Type = "oneshot";
+      ExecStart = lib.getExe pairing;
+      RuntimeDirectory = "alknet-pairing";
+      RuntimeDirectoryMode = "0700";
+      RuntimeDirectoryPreserve = true;
+    };
+  };
+}

@@ -1,5 +1,5 @@
 # After an update: makes the system that was tried the default if the node answers, else goes back to the one before.
-readonly trial=/var/lib/alknet-update/trial profile=/nix/var/nix/profiles/system
+readonly trial=${ALKNET_UPDATE_STATE:-/var/lib/alknet-update}/trial profile=/nix/var/nix/profiles/system
 read -r system entry <"$trial"
 
 if [ "$(readlink -f /run/current-system)" != "$system" ]; then

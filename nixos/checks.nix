@@ -35,6 +35,15 @@ let
     )
   );
 
+  appliance = import ./tests/appliance.nix {
+    inherit
+      lib
+      nixpkgs
+      pkgs
+      self
+      ;
+  };
+
   scenario =
     name: scenario:
     lib.nameValuePair "vm-${name}" (
@@ -77,7 +86,8 @@ in
   );
   confinement = import ./tests/confinement.nix { inherit lib pkgs; };
 
-  vm-iso = import ./tests/iso.nix { inherit lib pkgs self; };
+  vm-iso = appliance.iso;
+  vm-image = appliance.image;
   vm-identity = import ./tests/identity.nix { inherit lib pkgs; };
 }
 // lib.mapAttrs' scenario tests.scenarios

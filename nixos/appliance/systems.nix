@@ -7,37 +7,50 @@ let
     appliance-aarch64 = "aarch64-linux";
   };
 
-  system =
-    platform: modules:
-    lib.nixosSystem {
-      system = platform;
-      modules = [
-        self.nixosModules.appliance
-        { nixpkgs.overlays = [ self.overlays.default ]; }
-        {
-          # A newer appliance is one that was made of a newer tree.
-          appliance.serial = self.lastModified or 0;
-        }
-      ]
-      ++ modules;
+  # With further modules, which a test has.
+  make =
+    more:
+    let
+      system =
+        platform: modules:
+        lib.nixosSystem {
+          system = platform;
+          modules = [
+            self.nixosModules.appliance
+            {
+              nixpkgs.overlays = [ self.overlays.default ];
+              # A newer appliance is one that was made of a newer tree.
+              appliance.serial = self.lastModified or 0;
+            }
+          ]
+          ++ more
+          ++ modules;
+        };
+    in
+    rec {
+      installed = platform: system platform [ ./installed.nix ];
+      live =
+        platform:
+        system platform [
+          ./iso.nix
+          { appliance.installs = (installed platform).config.system.build.toplevel; }
+        ];
+      disk = platform: system platform [ ./image.nix ];
     };
-  installed = platform: system platform [ ./installed.nix ];
-  live =
-    platform:
-    system platform [
-      ./iso.nix
-      { appliance.installs = (installed platform).config.system.build.toplevel; }
-    ];
-  image = platform: (system platform [ ./image.nix ]).config.system.build.image;
+  released = make [ ];
 in
 {
+  inherit make;
+
   configurations =
-    lib.mapAttrs (_: installed) platforms
-    // lib.mapAttrs' (name: platform: lib.nameValuePair "${name}-live" (live platform)) platforms;
+    lib.mapAttrs (_: released.installed) platforms
+    // lib.mapAttrs' (
+      name: platform: lib.nameValuePair "${name}-live" (released.live platform)
+    ) platforms;
 
   images = platform: rec {
-    iso = (live platform).config.system.build.isoImage;
-    image-raw = image platform;
+    iso = (released.live platform).config.system.build.isoImage;
+    image-raw = (released.disk platform).config.system.build.image;
     image-qcow2 =
       let
         inherit (nixpkgs.legacyPackages.${platform}) runCommand qemu-utils;

@@ -4,7 +4,8 @@
 #
 # usage: root.sh MACHINE TOOLS PYTHON PYTHON_HOME
 #   MACHINE      the machine's folder, with disk/ (survives a crash) and shared/ (where the runner puts files for it)
-#   TOOLS        programs that come before those of /usr/bin: alknet, and what stands in for systemctl and journalctl
+#   TOOLS        bin/, programs that come before those of /usr/bin, such as what stands in for systemctl and journalctl;
+#                opt/, the packages of the node's generations
 #   PYTHON       the interpreter for init; PYTHON_HOME its folder, made visible if it lies outside of the shared ones
 set -euo pipefail
 machine=$1 tools=$2 python=$3 python_home=$4
@@ -19,7 +20,7 @@ bind() { # bind SOURCE TARGET: recursive, as a user namespace may not take a fol
 mkdir -p "$root"
 mount -t tmpfs -o mode=755 machine "$root"
 cd "$root"
-mkdir -p dev etc home mnt proc run sys tmp var root usr
+mkdir -p dev etc home mnt opt proc run sys tmp var root usr
 
 for path in /usr /bin /sbin /lib /lib32 /lib64 /libx32 /opt /nix; do
   if [ -L "$path" ]; then
@@ -29,7 +30,8 @@ for path in /usr /bin /sbin /lib /lib32 /lib64 /libx32 /opt /nix; do
     mount -o remount,bind,ro ".$path" 2>/dev/null || true # a user namespace may not be allowed to, and is not root outside
   fi
 done
-mount -t overlay -o "ro,lowerdir=$tools:/usr/bin" programs usr/bin
+mount -t overlay -o "ro,lowerdir=$tools/bin:/usr/bin" programs usr/bin
+mount -t overlay -o "ro,lowerdir=$tools/opt:$root/opt" packages opt
 
 # Of the host's settings only what programs need to run at all. The rest is written by init.
 for path in alternatives ca-certificates crypto-policies group ld.so.cache ld.so.conf ld.so.conf.d localtime login.defs passwd \
@@ -47,6 +49,8 @@ mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
 bind "$machine/shared" tmp/shared
 bind "$guest" run/vm-tests/guest
+mkdir run/current-system
+ln -s /opt/alknet/1 run/current-system/sw # as NixOS calls what is installed; the first generation at every boot
 
 mount -t tmpfs -o mode=755 dev dev
 mkdir -p dev/pts dev/shm dev/net

@@ -74,6 +74,8 @@ def parse(name: str, texts: list[str]) -> Unit:
     unit = Unit(name)
     for text in texts:
         for section, key, value in _assignments(text):
+            if section.startswith("X-") or key.startswith("X-"):
+                continue  # for other programs than systemd; NixOS has some
             if section in OTHER_SECTIONS:
                 _other_section(unit, key, value)
             elif section != "Service":

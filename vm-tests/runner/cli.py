@@ -12,10 +12,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
-from runner import fleet, scenario
+from runner import driver, fleet, payload, scenario
 
 SCENARIOS = Path(__file__).resolve().parent.parent
+UNITS = SCENARIOS.parent / "nixos/units"
 INSIDE = "--inside"
 PR_SET_PDEATHSIG = 1
 NEEDED = ("bash", "ip", "mount", "nsenter", "pivot_root", "timeout", "umount", "unshare")
@@ -28,25 +30,50 @@ def main(arguments: list[str]) -> int:
         return scenario.run(scenario.Options(**json.loads(arguments[1])))
     args = parser().parse_args(arguments)
     try:
-        fleets = {
-            file.parent.name: fleet.load(file.parent) for file in sorted(SCENARIOS.glob("*/fleet.toml"))
-        }
+        fleets = load_all()
         if args.list:
             return show(list(fleets.values()))
         chosen = choose(fleets, args.scenarios)
-        alknet = find_program(args.alknet)
-        prefix = namespaces()
+        alknet, units = find_program(args.alknet), args.units.absolute()
+        prefix = [] if args.driver else namespaces()
     except (fleet.FleetError, Unusable) as error:
         print(f"vm-tests/run: {error}", file=sys.stderr)
         return 2
     failed = []
     for one in chosen:
-        options = scenario.Options(str(one.folder), str(alknet), args.timeout, args.verbose, args.keep)
-        if run_inside(prefix, options) != 0:
+        if args.driver:
+            status = run_with(args.driver, one, alknet, units, args.verbose)
+        else:
+            options = scenario.Options(
+                str(one.folder), str(alknet), str(units), args.timeout, args.verbose, args.keep
+            )
+            status = run_inside(prefix, options)
+        if status != 0:
             failed.append(one.name)
     if failed:
         print(f"vm-tests/run: failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def write_payload(arguments: list[str]) -> int:
+    """`vm-tests/payload`: writes a folder for another driver, and says which machines it needs."""
+    parser = argparse.ArgumentParser(
+        prog="vm-tests/payload",
+        description="Writes what another driver needs to run a scenario, and prints the names of its machines: "
+        "FOLDER/root is laid over the root of each, FOLDER/script.py is the script.",
+    )
+    parser.add_argument("scenario", metavar="SCENARIO")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="is made, or has to be empty")
+    add_inputs(parser)
+    args = parser.parse_args(arguments)
+    try:
+        [one] = choose(load_all(), [args.scenario])
+        names = payload.write(one, find_program(args.alknet), args.units.absolute(), args.folder.absolute())
+    except (fleet.FleetError, Unusable, OSError) as error:
+        print(f"vm-tests/payload: {error}", file=sys.stderr)
+        return 2
+    print(*names)
+    return 0
 
 
 class Unusable(Exception):
@@ -61,8 +88,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="by default all that are not disabled"
     )
+    add_inputs(parser)
     parser.add_argument(
-        "--alknet", type=Path, metavar="PATH", help="the program; by default the newest below target/"
+        "--driver",
+        metavar="COMMAND",
+        help="run the scenarios with another driver: COMMAND gets the folder to be laid over the root of every "
+        "machine, the script, and the machines' names",
     )
     parser.add_argument(
         "--timeout", type=float, default=60, metavar="SECONDS", help="for waits that name none"
@@ -71,6 +102,25 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="show the scenarios and run none")
     parser.add_argument("--verbose", action="store_true", help="show every command")
     return parser
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The options that name what is tested."""
+    parser.add_argument(
+        "--alknet", type=Path, metavar="PATH", help="the program; by default the newest below target/"
+    )
+    parser.add_argument(
+        "--units",
+        type=Path,
+        default=UNITS,
+        metavar="FOLDER",
+        help="the texts of the unit, by the enabled handlers; by default nixos/units",
+    )
+
+
+def load_all() -> dict[str, fleet.Fleet]:
+    """The scenarios that lie here."""
+    return {file.parent.name: fleet.load(file.parent) for file in sorted(SCENARIOS.glob("*/fleet.toml"))}
 
 
 def show(fleets: list[fleet.Fleet]) -> int:
@@ -140,8 +190,21 @@ def run_inside(prefix: list[str], options: scenario.Options) -> int:
     except KeyboardInterrupt:
         process.kill()
         process.wait()
-        print("vm-tests/run: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        interrupted()
+
+
+def run_with(command: str, one: fleet.Fleet, alknet: Path, units: Path, verbose: bool) -> int:
+    """Runs a scenario with another driver, which has been told as well if it is interrupted."""
+    try:
+        return driver.run(one, alknet, units, command, verbose)
+    except KeyboardInterrupt:
+        interrupted()
+
+
+def interrupted() -> NoReturn:
+    """Ends as a shell expects it of a program that got SIGINT."""
+    print("vm-tests/run: interrupted", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def die_with_parent() -> None:

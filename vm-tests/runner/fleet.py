@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import toml
+from runner import toml, units
 
 CONFIG_FOLDER = "/etc/alknet"
 CONFIG_FILE = f"{CONFIG_FOLDER}/alknet.toml"
@@ -27,13 +28,9 @@ SEED_PREFIX = "not a secret: "
 SUBNET = "192.168.1"
 SUBNET_6 = "2001:db8:1:"
 MAX_MACHINES = 254
-
-# What an administrator does whose node takes its seed from a credential; see the comments in the unit file.
-DROP_IN = f"""\
-[Service]
-LoadCredential=
-LoadCredential=seed:{SEED_FILE}
-Environment=ALKNET_LOG="""
+# The packages of a machine's generations, by their numbers; and what its next generation consists of.
+PACKAGES = "/opt/alknet"
+NEXT_FOLDER = "/etc/next-generation"
 
 
 class FleetError(Exception):
@@ -60,6 +57,7 @@ class MachineSpec:
     serve: bool
     log: str
     settings: dict[str, Any]
+    next_settings: dict[str, Any] | None
     peers: list[dict[str, Any]]
 
     @property
@@ -130,17 +128,23 @@ def _machine(name: str, number: int, table: dict[str, Any]) -> MachineSpec:
     place = f"machines.{name}"
     if not re.fullmatch(r"[a-z][a-z0-9]*", name):
         raise FleetError(f"{place}: a machine is a host and a variable of the script, so a-z and 0-9")
-    _known(place, table, {"seed", "fingerprint", "serve", "log", "settings", "peers"})
+    _known(place, table, {"seed", "fingerprint", "serve", "log", "settings", "next", "peers"})
     seed = table.get("seed", "")
     if not seed.startswith(SEED_PREFIX):
         raise FleetError(
             f'{place}.seed: a seed of these files is public, so its text begins with "{SEED_PREFIX}"'
         )
-    settings = table.get("settings", {})
-    if taken := {"vault", "peers"} & settings.keys():
-        raise FleetError(f"{place}.settings.{taken.pop()} is made from the rest of this file")
+    settings, following = table.get("settings", {}), table.get("next", {})
+    _known(f"{place}.next", following, {"settings"})
+    next_settings = following.get("settings")
+    for where, given in (("settings", settings), ("next.settings", next_settings or {})):
+        if taken := {"vault", "peers"} & given.keys():
+            raise FleetError(f"{place}.{where}.{taken.pop()} is made from the rest of this file")
     fingerprint, serve, log = table.get("fingerprint", ""), table.get("serve", True), table.get("log", "info")
-    return MachineSpec(name, number, seed, fingerprint, serve, log, settings, table.get("peers", []))
+    if next_settings is not None and not serve:
+        raise FleetError(f"{place}.next: only a node that serves can be switched to a next generation")
+    peers = table.get("peers", [])
+    return MachineSpec(name, number, seed, fingerprint, serve, log, settings, next_settings, peers)
 
 
 def _known(place: str, table: dict[str, Any], keys: set[str]) -> None:
@@ -148,23 +152,23 @@ def _known(place: str, table: dict[str, Any], keys: set[str]) -> None:
         raise FleetError(f"{place} has no key {unknown.pop()}, only {', '.join(sorted(keys))}")
 
 
-def config(fleet: Fleet, machine: MachineSpec) -> str:
-    """The machine's `alknet.toml`."""
+def config(fleet: Fleet, machine: MachineSpec, settings: dict[str, Any]) -> str:
+    """The machine's `alknet.toml` with these settings."""
     peers = []
     for peer in machine.peers:
         entry = dict(peer)
         if other := entry.pop("machine", None):
             entry = {"id": other, "fingerprints": [fleet.machines[other].fingerprint]} | entry
         peers.append(entry)
-    settings = dict(machine.settings)
+    settings = dict(settings)
     node = {"name": machine.name} | settings.pop("node", {})
     return toml.dumps(
         {"node": node, "vault": {"seed_file": "seed"}} | settings | ({"peers": peers} if peers else {})
     )
 
 
-def files(fleet: Fleet, machine: MachineSpec, unit: str) -> list[File]:
-    """What the machine has in /etc when it boots. `unit` is the text of the service's unit file."""
+def network_files(fleet: Fleet, machine: MachineSpec) -> list[File]:
+    """What tells the machine its name, and how the others are called."""
     hosts = ["127.0.0.1 localhost", "::1 localhost"]
     for other in fleet.machines.values():
         hosts += [f"{other.address} {other.name}", f"{other.address_6} {other.name}"]
@@ -172,11 +176,41 @@ def files(fleet: Fleet, machine: MachineSpec, unit: str) -> list[File]:
         File("/etc/hosts", "\n".join(hosts) + "\n"),
         File("/etc/hostname", machine.name + "\n"),
         File("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-        File(CONFIG_FILE, config(fleet, machine)),
-        File(SEED_FILE, machine.seed_hex, 0o600),
-        File(f"{UNIT_FOLDER}/{UNIT}", unit),
-        File(f"{UNIT_FOLDER}/{UNIT}.d/fleet.conf", f"{DROP_IN}{machine.log}\n"),
     ]
+
+
+def node_files(fleet: Fleet, machine: MachineSpec, unit_texts: Path) -> list[File]:
+    """The node: its configuration, its seed and, if it serves, its unit; and what its next generation replaces of them."""
+    made = [
+        File(CONFIG_FILE, config(fleet, machine, machine.settings)),
+        File(SEED_FILE, machine.seed_hex, 0o600),
+    ]
+    if machine.serve:
+        text = _unit(machine, unit_texts, machine.settings, 1)
+        made.append(File(f"{UNIT_FOLDER}/{UNIT}", text))
+    if machine.next_settings is not None:
+        text = _unit(machine, unit_texts, machine.next_settings, 2)
+        made.append(File(f"{NEXT_FOLDER}/{UNIT}", text))
+        made.append(File(f"{NEXT_FOLDER}/alknet.toml", config(fleet, machine, machine.next_settings)))
+    return made
+
+
+def _unit(machine: MachineSpec, unit_texts: Path, settings: dict[str, Any], generation: int) -> str:
+    try:
+        return units.text(unit_texts, settings, f"{PACKAGES}/{generation}", machine.log)
+    except units.UnitTextError as error:
+        raise FleetError(f"machines.{machine.name}: {error}") from None
+
+
+def install_packages(folder: Path, alknet: Path) -> Path:
+    """Puts the program into `folder` as the package of each generation, and gives the first one."""
+    first, second = (folder / str(generation) / "bin/alknet" for generation in (1, 2))
+    for program in (first, second):
+        program.parent.mkdir(parents=True)
+    shutil.copyfile(alknet, first)
+    first.chmod(0o755)
+    second.hardlink_to(first)
+    return first
 
 
 def check_fingerprints(fleet: Fleet, alknet: Path, scratch: Path) -> None:

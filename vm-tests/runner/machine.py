@@ -32,7 +32,7 @@ class Laboratory:
 
     folder: Path
     tools: Path
-    unit: str
+    units: Path
     timeout: float
     stdin: int
     """A pipe that nothing ever comes from: the driver's commands have its own command stream there, and must not read it."""
@@ -55,12 +55,13 @@ class Machine:
 
     def __init__(self, spec: fleet.MachineSpec, whole: fleet.Fleet, laboratory: Laboratory) -> None:
         self.name = spec.name
-        self._spec, self._fleet, self._laboratory = spec, whole, laboratory
+        self._spec, self._laboratory = spec, laboratory
         self._folder = laboratory.folder / spec.name
         self._shared = self._folder / "shared"
         self._shared.mkdir(parents=True)
         self.console = self._folder / "console.log"
         self._console = self.console.open("ab", buffering=0)
+        self._files = fleet.network_files(whole, spec) + fleet.node_files(whole, spec, laboratory.units)
         self._boots = 0
         self._starting: Container | None = None
         self._container: Container | None = None
@@ -107,9 +108,8 @@ class Machine:
         self._boots += 1
         spec = self._spec
         lines = network.machine_side(spec.address, spec.address_6)
-        files = fleet.files(self._fleet, spec, self._laboratory.unit)
         autostart = [fleet.UNIT] if spec.serve else []
-        self._container.plug(self.name, spec.number, self._boots, lines, files, autostart)
+        self._container.plug(self.name, spec.number, self._boots, lines, self._files, autostart)
 
     def execute(
         self,

@@ -23,8 +23,9 @@ from runner.report import Report
 
 # Any folder that is always there: a file system in memory is mounted over it, which nobody else sees.
 LABORATORY = Path("/dev/shm")
+# What is called alknet in a machine: the program of its present generation.
+PROGRAM = "/run/current-system/sw/bin/alknet"
 PRELUDE = Path(__file__).resolve().parents[1] / "prelude.py"
-UNIT_FILE = Path(__file__).resolve().parents[2] / "dist" / fleet.UNIT
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Options:
 
     folder: str
     alknet: str
+    units: str
     timeout: float
     verbose: bool
     keep: bool
@@ -45,14 +47,13 @@ def run(options: Options) -> int:
     started = time.monotonic()
     try:
         whole = fleet.load(Path(options.folder))
-        alknet = Path(shutil.copy(options.alknet, make_tools(LABORATORY / "tools") / "alknet"))
-        alknet.chmod(0o755)
+        tools = LABORATORY / "tools"
+        make_tools(tools / "bin")
+        alknet = fleet.install_packages(tools / fleet.PACKAGES[1:], Path(options.alknet))
         fleet.check_fingerprints(whole, alknet, LABORATORY / "identities")
         network.make_switch()
         silence, _keep_open = os.pipe()
-        laboratory = Laboratory(
-            LABORATORY, alknet.parent, UNIT_FILE.read_text(), options.timeout, silence, report
-        )
+        laboratory = Laboratory(LABORATORY, tools, Path(options.units), options.timeout, silence, report)
         machines = [Machine(spec, whole, laboratory) for spec in whole.machines.values()]
     except (fleet.FleetError, network.NetworkError, OSError) as error:
         report.error(f"{options.folder}: {error}")
@@ -73,15 +74,16 @@ def run(options: Options) -> int:
     return 1 if failure else 0
 
 
-def make_tools(folder: Path) -> Path:
+def make_tools(folder: Path) -> None:
     """The programs that every machine has in front of the host's."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for name in ("systemctl", "journalctl"):
         interpreter = Path(sys.executable).resolve()
         text = (GUEST / f"{name}.py").read_text()
         (folder / name).write_text(f"#!{interpreter} -Es\n{text}")
         (folder / name).chmod(0o755)
-    return folder
+    shutil.copy(GUEST / "next-generation.sh", folder / "next-generation")
+    (folder / "alknet").symlink_to(PROGRAM)
 
 
 def run_script(script: Path, machines: list[Machine], report: Report) -> str | None:

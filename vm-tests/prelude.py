@@ -42,11 +42,16 @@ def lacks(command: str, words: str) -> str:
     return f'said=$({command}); ! grep -qF {shlex.quote(words)} <<<"$said"'
 
 
+def request_frame(payload: dict, request_id: str = "1") -> str:
+    """One request as it goes over the wire, in base64."""
+    request = {"type": "call.requested", "id": request_id, "payload": payload}
+    body = json.dumps(request).encode()
+    return base64.b64encode(len(body).to_bytes(4, "big") + body).decode()
+
+
 def raw_call(machine: "Machine", node: str, payload: dict) -> dict:
     """Sends one request as it stands, with fields that the command line has no option for. Gives the answering frame."""
-    request = {"type": "call.requested", "id": "1", "payload": payload}
-    body = json.dumps(request).encode()
-    frame = base64.b64encode(len(body).to_bytes(4, "big") + body).decode()
+    frame = request_frame(payload)
     answer = machine.succeed(f"echo {frame} | base64 -d | alknet connect {node} alknet/call | base64 -w0")
     data = base64.b64decode(answer)
     return json.loads(data[4 : 4 + int.from_bytes(data[:4], "big")])

@@ -49,7 +49,7 @@ mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
 bind "$machine/shared" tmp/shared
 bind "$guest" run/vm-tests/guest
-mkdir run/current-system
+mkdir -p etc/systemd/system run/current-system
 ln -s /opt/alknet/1 run/current-system/sw # as NixOS calls what is installed; the first generation at every boot
 
 mount -t tmpfs -o mode=755 dev dev

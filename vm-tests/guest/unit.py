@@ -16,10 +16,10 @@ UNIT_FOLDER = Path("/etc/systemd/system")
 # Confinement and the user. A virtual machine with systemd shows whether the node lives with them.
 NOT_EMULATED = frozenset("""
     AmbientCapabilities CapabilityBoundingSet DynamicUser LockPersonality MemoryDenyWriteExecute NoNewPrivileges
-    PrivateDevices PrivateMounts PrivateTmp PrivateUsers ProcSubset ProtectClock ProtectControlGroups ProtectHome ProtectHostname
-    ProtectKernelLogs ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem RemoveIPC
-    RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID SystemCallArchitectures
-    SystemCallErrorNumber SystemCallFilter WatchdogSec
+    PrivateDevices PrivateMounts PrivateTmp PrivateUsers ProcSubset ProtectClock ProtectControlGroups ProtectHome
+    ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem
+    RemoveIPC RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID
+    SystemCallArchitectures SystemCallErrorNumber SystemCallFilter WatchdogSec
     """.split())
 
 # Of the other sections; what they order (other units, and when) does not exist here.

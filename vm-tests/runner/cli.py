@@ -22,6 +22,7 @@ INSIDE = "--inside"
 PR_SET_PDEATHSIG = 1
 NEEDED = ("bash", "ip", "mount", "nsenter", "pivot_root", "timeout", "umount", "unshare")
 INTERRUPTED = 130
+TIMEOUT = 60.0
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +34,8 @@ def main(arguments: list[str]) -> int:
         fleets = load_all()
         if args.list:
             return show(list(fleets.values()))
+        if args.driver and (args.keep or args.timeout is not None):
+            raise Unusable("--keep and --timeout are for machines that are started here, not for those of a driver")
         chosen = choose(fleets, args.scenarios)
         alknet, units = find_program(args.alknet), args.units.absolute()
         prefix = [] if args.driver else namespaces()
@@ -44,8 +47,9 @@ def main(arguments: list[str]) -> int:
         if args.driver:
             status = run_with(args.driver, one, alknet, units, args.verbose)
         else:
+            timeout = TIMEOUT if args.timeout is None else args.timeout
             options = scenario.Options(
-                str(one.folder), str(alknet), str(units), args.timeout, args.verbose, args.keep
+                str(one.folder), str(alknet), str(units), timeout, args.verbose, args.keep
             )
             status = run_inside(prefix, options)
         if status != 0:
@@ -96,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         "machine, the script, and the machines' names",
     )
     parser.add_argument(
-        "--timeout", type=float, default=60, metavar="SECONDS", help="for waits that name none"
+        "--timeout", type=float, metavar="SECONDS", help=f"for waits that name none; by default {TIMEOUT:.0f}"
     )
     parser.add_argument("--keep", action="store_true", help="copy the machines' disks and logs to a folder")
     parser.add_argument("--list", action="store_true", help="show the scenarios and run none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from runner import fleet, payload
 from runner.report import Report
+
+FINISHED = re.compile(r"\(finished: subtest: (.*), in ([\d.]+) seconds\)")
 
 
 def run(whole: fleet.Fleet, alknet: Path, unit_texts: Path, driver: str, verbose: bool) -> int:
@@ -34,10 +37,18 @@ def run(whole: fleet.Fleet, alknet: Path, unit_texts: Path, driver: str, verbose
         except (fleet.FleetError, OSError) as error:
             report.error(f"{whole.folder}: {error}")
             return 2
-        if status != 0 and not verbose:
-            report.document("what the driver said", Path(folder, "log").read_text(errors="replace"))
+        if not verbose:
+            show(Path(folder, "log").read_text(errors="replace"), status, report)
     print(f"{whole.name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.1f} s", flush=True)
     return 1 if status else 0
+
+
+def show(said: str, status: int, report: Report) -> None:
+    """The subtests with their times, as the NixOS test driver says them, and everything if something failed."""
+    for name, seconds in FINISHED.findall(said):
+        report.line(f"{'ok':<6} {float(seconds):6.2f} s  {name}")
+    if status != 0:
+        report.document("what the driver said", said)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -10,10 +10,9 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from runner import fleet, toml
+from runner import cli, fleet, toml, units
 from runner.machine import Machine, retry
-from runner.scenario import UNIT_FILE
-from tests.support import IDENTITIES, fleet_text
+from tests.support import IDENTITIES, UNITS, fleet_text
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "guest"))
 
@@ -69,18 +68,53 @@ class TheDriversInterface(unittest.TestCase):
 
 
 class AUnitFile(unittest.TestCase):
-    def test_the_nodes_own_is_understood(self) -> None:
-        node = unit.parse("alknet.service", [UNIT_FILE.read_text(), fleet.DROP_IN])
+    def test_those_that_scenarios_start_are_understood(self) -> None:
+        for whole in cli.load_all().values():
+            for machine in whole.machines.values():
+                files = fleet.node_files(whole, machine, cli.UNITS)
+                texts = [file.text for file in files if file.path.endswith(fleet.UNIT)]
+                self.assertEqual(len(texts), machine.serve + (machine.next_settings is not None))
+                for generation, text in enumerate(texts, start=1):
+                    with self.subTest(scenario=whole.name, machine=machine.name, generation=generation):
+                        self.is_the_nodes(unit.parse(fleet.UNIT, [text]), machine, generation)
+
+    def is_the_nodes(self, node: unit.Unit, machine: fleet.MachineSpec, generation: int) -> None:
+        """Whether it does what the scenarios lean on."""
         self.assertEqual(node.kind, "notify")
-        self.assertEqual(node.exec_start[1:], ["serve", "--config", fleet.CONFIG_FILE])
-        self.assertEqual(node.exec_reload, ["/bin/kill", "-HUP", "$MAINPID"])
+        program = f"{fleet.PACKAGES}/{generation}/bin/alknet"
+        self.assertEqual(node.exec_start, [program, "serve", "--config", fleet.CONFIG_FILE])
+        self.assertEqual(node.exec_reload[1:], ["-HUP", "$MAINPID"])
         self.assertEqual((node.restart, node.restart_sec, node.timeout_stop), ("on-failure", 2, 30))
+        self.assertEqual(node.restart_prevent, {2})
         self.assertEqual((node.umask, node.state_directory_mode), (0o077, 0o700))
         self.assertEqual(node.credentials, {"seed": Path(fleet.SEED_FILE)})
+        self.assertEqual(node.environment["ALKNET_LOG"], machine.log)
+
+    def test_it_is_chosen_by_the_handlers_that_are_on(self) -> None:
+        settings = {"http": {"enable": True}, "call": {"enable": True}, "tty": {"enable": False}, "node": {}}
+        self.assertEqual(units.handlers(settings), ["call", "http"])
+        text = units.text(UNITS, settings, "/package", "debug")
+        node = unit.parse(fleet.UNIT, [text])
+        self.assertEqual((node.description, node.exec_start[0]), ("alknet node with HTTP", "/package/bin/alknet"))
+        self.assertEqual(node.environment, {"ALKNET_LOG": "debug"})
+
+    def test_one_that_is_not_there_or_starts_another_program_is_refused(self) -> None:
+        with self.assertRaisesRegex(units.UnitTextError, "call-ssh.service, the unit for the handlers call, ssh"):
+            units.text(UNITS, {"ssh": {"enable": True}, "call": {"enable": True}}, "/package", "info")
+        with self.assertRaisesRegex(units.UnitTextError, "a node that serves needs a handler"):
+            units.text(UNITS, {}, "/package", "info")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "call.service").write_text("[Service]\nExecStart=/usr/bin/alknet serve\n")
+            with self.assertRaisesRegex(units.UnitTextError, "does not say @alknet@"):
+                units.text(Path(folder), {"call": {"enable": True}}, "/package", "info")
 
     def test_a_directive_that_nobody_knows_is_refused(self) -> None:
         with self.assertRaisesRegex(unit.UnitError, "ExecStartPre="):
             unit.parse("x.service", ["[Service]\nExecStart=/bin/true\nExecStartPre=/bin/true\n"])
+
+    def test_what_is_not_for_systemd_is_left_alone(self) -> None:
+        text = "[Unit]\nX-Of-NixOS=1\n[Service]\nExecStart=/bin/true\nX-Of-NixOS=1\n[X-Of-Others]\nAnything=1\n"
+        self.assertEqual(unit.parse("x.service", [text]).exec_start, ["/bin/true"])
 
     def test_an_empty_assignment_takes_back_the_earlier_ones(self) -> None:
         texts = [
@@ -107,10 +141,22 @@ class AFleet(unittest.TestCase):
     def test_a_peer_is_named_by_its_machine(self) -> None:
         text = fleet_text(True) + '[[machines.right.peers]]\nmachine = "left"\nscopes = ["tty:*"]\n'
         whole = self.load(text)
-        document = tomllib.loads(fleet.config(whole, whole.machines["right"]))
+        right = whole.machines["right"]
+        document = tomllib.loads(fleet.config(whole, right, right.settings))
         peer = {"id": "left", "fingerprints": [IDENTITIES["left"]], "scopes": ["tty:*"]}
         self.assertEqual(document["peers"], [peer])
         self.assertEqual((document["node"], document["call"]), ({"name": "right"}, {"enable": True}))
+
+    def test_a_next_generation_has_settings_of_its_own_and_the_same_peers(self) -> None:
+        more = '[[machines.left.peers]]\nmachine = "right"\n[machines.left.next.settings]\ncall.enable = true\nhttp.enable = true\n'
+        whole = self.load(fleet_text(True) + more)
+        files = {file.path: file.text for file in fleet.node_files(whole, whole.machines["left"], UNITS)}
+        now, later = (tomllib.loads(files[path]) for path in (fleet.CONFIG_FILE, f"{fleet.NEXT_FOLDER}/alknet.toml"))
+        self.assertEqual(now["peers"], later["peers"])
+        self.assertEqual(("call" in now, "http" in now), (True, False))
+        self.assertEqual(("call" in later, "http" in later), (True, True))
+        with self.assertRaisesRegex(fleet.FleetError, "only a node that serves"):
+            self.load(fleet_text(False) + more)
 
     def test_machines_are_numbered_by_name(self) -> None:
         machines = self.load(fleet_text(True)).machines
@@ -127,6 +173,8 @@ class AFleet(unittest.TestCase):
             "surprise = 1": "has no key surprise",
             '[[machines.left.peers]]\nmachine = "nobody"': "there is no machine nobody",
             "[machines.left.settings.vault]": "machines.left.settings.vault is made",
+            "[machines.left.next.settings.vault]": "machines.left.next.settings.vault is made",
+            "[machines.left.next.peers]": "machines.left.next has no key peers",
         }
         for addition, message in cases.items():
             text = addition + "\n" + fleet_text(True) if "=" in addition[:12] else fleet_text(True) + addition

@@ -157,6 +157,35 @@ assert left.succeed("systemctl show toy -p MainPID --value") != main
 """)
 
 
+class Generations(unittest.TestCase):
+    def test_the_next_one_has_another_configuration_unit_and_program_until_the_next_boot(self) -> None:
+        passes(
+            r"""
+program = "tr '\\0' ' ' </proc/$(systemctl show alknet -p MainPID --value)/cmdline"
+right.wait_for_unit("alknet")
+first = right.succeed(program)
+assert first.startswith("/opt/alknet/1/bin/alknet serve "), first
+right.succeed("echo kept >/var/lib/alknet/x", "next-generation")
+assert right.succeed(program).startswith("/opt/alknet/2/bin/alknet serve ")
+assert right.succeed("systemctl show alknet -p Description --value") == "alknet node with HTTP\n"
+assert right.succeed("readlink -f $(which alknet)") == "/opt/alknet/2/bin/alknet\n"
+right.succeed("curl -sSk https://localhost:4433/healthz | grep -x ok")
+right.crash()
+right.start()
+right.wait_for_unit("alknet")
+assert right.succeed(program) == first
+assert right.succeed("readlink -f $(which alknet)") == "/opt/alknet/1/bin/alknet\n"
+right.fail("curl -sSk https://localhost:4433/healthz")
+right.succeed("grep -x kept /var/lib/alknet/x")
+said = left.fail("next-generation 2>&1")
+assert "[machines.left.next.settings]" in said, said
+left.wait_for_unit("alknet")
+""",
+            serve=True,
+            more="[machines.right.next.settings]\ncall.enable = true\nhttp.enable = true\n",
+        )
+
+
 class Logs(unittest.TestCase):
     def test_the_journal_has_units_fields_and_lines(self) -> None:
         passes(TOY + r"""

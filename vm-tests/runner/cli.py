@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         if args.driver and (args.keep or args.timeout is not None):
             raise Unusable("--keep and --timeout are for machines that are started here, not for those of a driver")
         chosen = choose(fleets, args.scenarios)
-        alknet, units = find_program(args.alknet), args.units.absolute()
+        programs, units = find_programs(args), args.units.absolute()
         prefix = [] if args.driver else namespaces()
     except (fleet.FleetError, Unusable) as error:
         print(f"vm-tests/run: {error}", file=sys.stderr)
@@ -45,11 +45,16 @@ def main(arguments: list[str]) -> int:
     failed = []
     for one in chosen:
         if args.driver:
-            status = run_with(args.driver, one, alknet, units, args.verbose)
+            status = run_with(args.driver, one, programs, units, args.verbose)
         else:
-            timeout = TIMEOUT if args.timeout is None else args.timeout
             options = scenario.Options(
-                str(one.folder), str(alknet), str(units), timeout, args.verbose, args.keep
+                folder=str(one.folder),
+                alknet=str(programs.first),
+                next_alknet=str(programs.second),
+                units=str(units),
+                timeout=TIMEOUT if args.timeout is None else args.timeout,
+                verbose=args.verbose,
+                keep=args.keep,
             )
             status = run_inside(prefix, options)
         if status != 0:
@@ -72,7 +77,7 @@ def write_payload(arguments: list[str]) -> int:
     args = parser.parse_args(arguments)
     try:
         [one] = choose(load_all(), [args.scenario])
-        names = payload.write(one, find_program(args.alknet), args.units.absolute(), args.folder.absolute())
+        names = payload.write(one, find_programs(args), args.units.absolute(), args.folder.absolute())
     except (fleet.FleetError, Unusable, OSError) as error:
         print(f"vm-tests/payload: {error}", file=sys.stderr)
         return 2
@@ -114,6 +119,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         "--alknet", type=Path, metavar="PATH", help="the program; by default the newest below target/"
     )
     parser.add_argument(
+        "--next-alknet", type=Path, metavar="PATH", help="the program of next generations; by default the same"
+    )
+    parser.add_argument(
         "--units",
         type=Path,
         default=UNITS,
@@ -146,6 +154,12 @@ def choose(fleets: dict[str, fleet.Fleet], names: list[str]) -> list[fleet.Fleet
         else:
             raise Unusable(f"there is no scenario {name}, only {', '.join(fleets)}")
     return chosen or [one for one in fleets.values() if not one.disabled]
+
+
+def find_programs(args: argparse.Namespace) -> fleet.Programs:
+    """What `--alknet` and `--next-alknet` name."""
+    first = find_program(args.alknet)
+    return fleet.Programs(first, find_program(args.next_alknet) if args.next_alknet else first)
 
 
 def find_program(named: Path | None) -> Path:
@@ -197,10 +211,10 @@ def run_inside(prefix: list[str], options: scenario.Options) -> int:
         interrupted()
 
 
-def run_with(command: str, one: fleet.Fleet, alknet: Path, units: Path, verbose: bool) -> int:
+def run_with(command: str, one: fleet.Fleet, programs: fleet.Programs, units: Path, verbose: bool) -> int:
     """Runs a scenario with another driver, which has been told as well if it is interrupted."""
     try:
-        return driver.run(one, alknet, units, command, verbose)
+        return driver.run(one, programs, units, command, verbose)
     except KeyboardInterrupt:
         interrupted()
 

@@ -15,14 +15,14 @@ from runner.report import Report
 FINISHED = re.compile(r"\(finished: subtest: (.*), in ([\d.]+) seconds\)")
 
 
-def run(whole: fleet.Fleet, alknet: Path, unit_texts: Path, driver: str, verbose: bool) -> int:
+def run(whole: fleet.Fleet, programs: fleet.Programs, unit_texts: Path, driver: str, verbose: bool) -> int:
     """Runs `driver ROOT SCRIPT NAME...` and gives the exit status. What it says is shown if it fails, or if it is wanted."""
     report = Report(verbose)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="alknet-vm-tests-") as folder:
         written = Path(folder, "payload")
         try:
-            names = payload.write(whole, alknet, unit_texts, written)
+            names = payload.write(whole, programs, unit_texts, written)
             print(f"{whole.name}: {whole.description}", flush=True)
             with Path(folder, "log").open("wb") as log:
                 command = [*shlex.split(driver), str(written / "root"), str(written / "script.py"), *names]

@@ -96,6 +96,28 @@ class Fleet:
         return self.folder / "test.py"
 
 
+@dataclass(frozen=True)
+class Programs:
+    """The programs to be tested: of the first generation, and of the next one."""
+
+    first: Path
+    second: Path
+
+    def install(self, folder: Path) -> Path:
+        """Makes the package of each generation in `folder`, and gives the first program there."""
+        first, second = (folder / str(generation) / "bin/alknet" for generation in (1, 2))
+        for program in (first, second):
+            program.parent.mkdir(parents=True)
+        shutil.copyfile(self.first, first)
+        first.chmod(0o755)
+        if self.second == self.first:
+            second.hardlink_to(first)  # another path is what matters; a scenario's disks are in memory
+        else:
+            shutil.copyfile(self.second, second)
+            second.chmod(0o755)
+        return first
+
+
 def load(folder: Path) -> Fleet:
     """Reads and checks a scenario's `fleet.toml`."""
     file = folder / "fleet.toml"
@@ -200,17 +222,6 @@ def _unit(machine: MachineSpec, unit_texts: Path, settings: dict[str, Any], gene
         return units.text(unit_texts, settings, f"{PACKAGES}/{generation}", machine.log)
     except units.UnitTextError as error:
         raise FleetError(f"machines.{machine.name}: {error}") from None
-
-
-def install_packages(folder: Path, alknet: Path) -> Path:
-    """Puts the program into `folder` as the package of each generation, and gives the first one."""
-    first, second = (folder / str(generation) / "bin/alknet" for generation in (1, 2))
-    for program in (first, second):
-        program.parent.mkdir(parents=True)
-    shutil.copyfile(alknet, first)
-    first.chmod(0o755)
-    second.hardlink_to(first)
-    return first
 
 
 def check_fingerprints(fleet: Fleet, alknet: Path, scratch: Path) -> None:

@@ -18,7 +18,7 @@ MACHINES = "usr/local/share/fleet"
 BOOT_UNIT = "fleet.service"
 
 
-def write(whole: fleet.Fleet, alknet: Path, unit_texts: Path, folder: Path) -> list[str]:
+def write(whole: fleet.Fleet, programs: fleet.Programs, unit_texts: Path, folder: Path) -> list[str]:
     """Fills `folder`, which may be there if it is empty. Gives the machines' names in the order of their numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -28,7 +28,7 @@ def write(whole: fleet.Fleet, alknet: Path, unit_texts: Path, folder: Path) -> l
     try:
         root = folder / "root"
         root.mkdir()
-        program = fleet.install_packages(root / fleet.PACKAGES[1:], alknet)
+        program = programs.install(root / fleet.PACKAGES[1:])
         fleet.check_fingerprints(whole, program, folder / "identities")
         shutil.rmtree(folder / "identities")
         _write_programs(root)

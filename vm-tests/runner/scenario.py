@@ -34,6 +34,7 @@ class Options:
 
     folder: str
     alknet: str
+    next_alknet: str
     units: str
     timeout: float
     verbose: bool
@@ -49,7 +50,8 @@ def run(options: Options) -> int:
         whole = fleet.load(Path(options.folder))
         tools = LABORATORY / "tools"
         make_tools(tools / "bin")
-        alknet = fleet.install_packages(tools / fleet.PACKAGES[1:], Path(options.alknet))
+        programs = fleet.Programs(Path(options.alknet), Path(options.next_alknet))
+        alknet = programs.install(tools / fleet.PACKAGES[1:])
         fleet.check_fingerprints(whole, alknet, LABORATORY / "identities")
         network.make_switch()
         silence, _keep_open = os.pipe()

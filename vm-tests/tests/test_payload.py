@@ -18,9 +18,10 @@ from tests.support import RUN, UNITS, command, write_scenario
 NEXT = "[machines.right.next.settings]\ncall.enable = true\nhttp.enable = true\n"
 
 
-def payload(scenario: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def payload(scenario: Path, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs the command that writes a payload."""
     words = [sys.executable, str(RUN.parent / "payload"), str(scenario), str(folder), "--units", str(UNITS)]
+    words += options
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
@@ -30,8 +31,8 @@ class APayload(unittest.TestCase):
         self.scenario = write_scenario(self.folder / "scenario", "left.succeed('true')\n", True, NEXT)
         self.root = self.folder / "out/root"
 
-    def write(self) -> str:
-        done = payload(self.scenario, self.folder / "out")
+    def write(self, *options: str) -> str:
+        done = payload(self.scenario, self.folder / "out", *options)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
@@ -68,6 +69,15 @@ class APayload(unittest.TestCase):
             [self.root / "opt/alknet/2/bin/alknet", "--version"], capture_output=True, text=True, check=False
         )
         self.assertTrue(done.stdout.startswith("alknet "), done)
+
+    def test_the_next_generation_can_have_another_program(self) -> None:
+        newer = self.folder / "newer"
+        newer.write_text("#!/bin/sh\necho alknet of tomorrow\n")
+        newer.chmod(0o700)
+        self.write("--next-alknet", str(newer))
+        second = self.root / "opt/alknet/2/bin/alknet"
+        self.assertEqual(second.read_text(), newer.read_text())
+        self.assertEqual(stat.S_IMODE(second.stat().st_mode), 0o755)
 
     def test_a_folder_with_something_in_it_is_not_written_into(self) -> None:
         self.write()

@@ -1,4 +1,6 @@
 SECRETS = {"before": "kept since the first generation", "after": "kept since the second"}
+FIRST_ALPNS = ["alknet/call", "alknet/tty"]
+SECOND_ALPNS = [*FIRST_ALPNS, "h2", "http/1.1"]
 
 
 def program() -> str:
@@ -42,7 +44,7 @@ with subtest("the fleet comes up"):
         node.wait_for_unit("alknet.service")
     alice.wait_until_succeeds(call_command("hub", "/a/tty/list"))
     was, first, peers = identity(hub), program(), hub.succeed("alknet peer list --json")
-    assert alpns() == ["alknet/call", "alknet/tty"]
+    assert alpns() == FIRST_ALPNS
 
 with subtest("there is something to lose"):
     keep("before")
@@ -54,9 +56,9 @@ with subtest("there is something to lose"):
 with subtest("the next generation takes over"):
     hub.succeed("next-generation")
     hub.wait_for_unit("alknet.service")
-    assert program() != first
+    assert program() != first, first
     alice.wait_until_succeeds(call_command("hub", "/node/info"))
-    assert alpns() == ["alknet/call", "alknet/tty", "h2", "http/1.1"]
+    assert alpns() == SECOND_ALPNS
     assert alice.succeed(f"curl -sSk https://hub:{PORT}/healthz").strip() == "ok"
     state_is_kept("before")
 
@@ -80,7 +82,7 @@ with subtest("a power failure brings the first generation back, and what the sec
     hub.wait_for_unit("alknet.service")
     assert program() == first
     alice.wait_until_succeeds(call_command("hub", "/node/info"))
-    assert alpns() == ["alknet/call", "alknet/tty"]
+    assert alpns() == FIRST_ALPNS
     alice.fail(f"curl -sSk https://hub:{PORT}/healthz")
     state_is_kept("after", "before")
     alice.wait_until_succeeds(call_command("hub", "/a/tty/list") + f" | grep {there}", timeout=120)

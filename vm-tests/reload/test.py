@@ -1,11 +1,16 @@
 CONFIG = "/etc/alknet/alknet.toml"
 CALL_ONLY = ["alknet/call"]
 CALL_AND_HTTP = ["alknet/call", "h2", "http/1.1"]
-SWITCH = "/^\\[http\\]/,/^enable/ s/enable = {0}/enable = {1}/"
-ON, OFF = SWITCH.format("false", "true"), SWITCH.format("true", "false")
+HTTP = "[http]\nenable = true\n"
+HTTP_OFF = "/^\\[http\\]/,/^enable/ s/enable = true/enable = false/"
 REEXPORT = '[[hub.reexport]]\npeer = "spoke"\noperations = ["tty/*"]\nprefix = "a"\nrequired_scopes = ["tty:use"]\n'
 NAME = "hub.example"
 asked = 0
+
+
+def append(text: str) -> None:
+    """Adds to the hub's configuration, and has it read again."""
+    hub.succeed(f"printf '\\n%s' {shlex.quote(text)} >>{CONFIG}", "systemctl reload alknet")
 
 
 def edit(script: str) -> None:
@@ -81,7 +86,7 @@ with subtest("a handler is switched on"):
     assert info()["alpns"] == CALL_ONLY
     refused(bob, client("h2"), "no application protocol")
     bob.fail(f"curl -sSk https://hub:{PORT}/healthz")
-    edit(ON)
+    append(HTTP)
     bob.wait_until_succeeds(f"curl -sSk https://hub:{PORT}/healthz | grep -x ok")
     assert "ALPN protocol: h2\n" in bob.succeed(f"{client('h2')} 2>/dev/null")
     assert sorted(info()["alpns"]) == CALL_AND_HTTP
@@ -99,7 +104,7 @@ with subtest("a token is added, and revoked"):
 
 with subtest("a re-export is added"):
     refused(alice, call_command("hub", "/a/tty/list"), "NOT_FOUND")
-    hub.succeed(f"printf '\\n%s' {shlex.quote(REEXPORT)} >>{CONFIG}", "systemctl reload alknet")
+    append(REEXPORT)
     alice.wait_until_succeeds(call_command("hub", "/a/tty/list"))
     terminal = spawn(alice, "hub", "/a/tty", 7501)
     spoke.wait_until_succeeds(process(7501))
@@ -122,7 +127,7 @@ with subtest("an error changes nothing, not even what is right beside it"):
     no_certificate = "echo 'no certificate' >/etc/alknet/chain.pem"
     for break_it, reason in [(f"echo nonsense >>{CONFIG}", "key with no value"), (no_certificate, "chain.pem")]:
         hub.succeed(break_it)
-        edit(OFF)
+        edit(HTTP_OFF)
         said = f"journalctl -u alknet -o cat | grep -F 'was not reloaded' | grep -F {shlex.quote(reason)}"
         hub.wait_until_succeeds(said)
         refused(alice, call_command("hub", "/config/reload"), "/config/reload failed")
@@ -134,7 +139,7 @@ with subtest("an error changes nothing, not even what is right beside it"):
     nobody_is_dropped()
 
 with subtest("a handler is switched off"):
-    edit(OFF)
+    edit(HTTP_OFF)
     bob.wait_until_fails(f"curl -sSk https://hub:{PORT}/healthz")
     refused(bob, client("h2"), "no application protocol")
     assert info()["alpns"] == CALL_ONLY

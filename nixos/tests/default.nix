@@ -29,7 +29,13 @@ let
   folder = ../../vm-tests;
   isScenario = name: kind: kind == "directory" && builtins.pathExists (folder + "/${name}/fleet.toml");
   names = lib.attrNames (lib.filterAttrs isScenario (builtins.readDir folder));
-  scenarios = lib.genAttrs names (name: import ./fleet.nix { inherit lib; } (folder + "/${name}"));
+  scenarios = lib.genAttrs names (
+    name:
+    import ./fleet.nix {
+      inherit lib;
+      nextPackage = pkgs.runCommand "alknet-next" { inherit (pkgs.alknet) meta; } "cp -r ${pkgs.alknet} $out";
+    } (folder + "/${name}")
+  );
 in
 rec {
   inherit evaluate scenarios;

@@ -1,5 +1,6 @@
-# The machines of a scenario (vm-tests/*/fleet.toml) as NixOS hosts, by the module's options alone.
-{ lib }:
+# The machines of a scenario (vm-tests/*/fleet.toml) as NixOS hosts, by the module's options alone. `nextPackage` is what a next
+# generation runs: it stands at another place in the store, as a newer program would.
+{ lib, nextPackage }:
 folder:
 let
   fleet = lib.importTOML (folder + "/fleet.toml");
@@ -68,10 +69,14 @@ let
   };
 
   # The next generation of a machine, which a script switches to.
+  nextOptions =
+    name: machine:
+    lib.mapAttrsRecursive (_: lib.mkForce) (options name machine machine.next.settings)
+    // {
+      package = lib.mkForce nextPackage;
+    };
   next = name: machine: {
-    specialisation.next.configuration.services.alknet = lib.mapAttrsRecursive (
-      _: value: lib.mkForce value
-    ) (options name machine machine.next.settings);
+    specialisation.next.configuration.services.alknet = nextOptions name machine;
   };
 in
 {
@@ -80,4 +85,24 @@ in
   hosts = lib.mapAttrs (
     name: machine: [ (host name machine) ] ++ lib.optional (machine ? next) (next name machine)
   ) fleet.machines;
+
+  # Each host that runs a node, and each of its generations, with the settings that they were made from.
+  generations = lib.concatMap (
+    name:
+    let
+      machine = fleet.machines.${name};
+      first = {
+        inherit (machine) settings;
+        modules = [ (host name machine) ];
+      };
+      second = {
+        inherit (machine.next) settings;
+        modules = [
+          (host name machine)
+          { services.alknet = nextOptions name machine; }
+        ];
+      };
+    in
+    lib.optionals (machine.serve or true) ([ first ] ++ lib.optional (machine ? next) second)
+  ) (lib.attrNames fleet.machines);
 }

@@ -32,26 +32,21 @@ let
   text =
     modules:
     let
-      host = evaluate (modules ++ [ { services.alknet.package = lib.mkForce package; } ]);
+      host = evaluate (modules ++ [ { services.alknet.package = lib.mkOverride 10 package; } ]);
     in
     builtins.unsafeDiscardStringContext (normal host.config.systemd.units."alknet.service".text);
 
-  name = machine: lib.concatStringsSep "-" (
-    lib.filter (handler: (machine.settings.${handler} or { }).enable or false) [
-      "call"
-      "http"
-      "tty"
-    ]
-  );
+  name =
+    settings:
+    lib.concatStringsSep "-" (
+      lib.filter (section: settings.${section}.enable or false) (lib.attrNames settings)
+    );
 
   # Of each machine in each scenario; equal handlers have to give equal units, whatever else is configured.
-  ofScenarios = lib.concatMap (
-    scenario:
-    lib.mapAttrsToList (machine: spec: {
-      name = name spec;
-      value = text (scenario.hosts.${machine} ++ [ { services.alknet.log = lib.mkForce "info"; } ]);
-    }) (lib.filterAttrs (_: machine: machine.serve or true) scenario.fleet.machines)
-  ) scenarios;
+  ofScenarios = map (generation: {
+    name = name generation.settings;
+    value = text (generation.modules ++ [ { services.alknet.log = lib.mkForce "info"; } ]);
+  }) (lib.concatMap (scenario: scenario.generations) scenarios);
   byHandlers = lib.mapAttrs (_: units: lib.unique (map (unit: unit.value) units)) (
     lib.groupBy (unit: unit.name) ofScenarios
   );

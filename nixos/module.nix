@@ -32,6 +32,7 @@ let
     host = config;
   };
   identity = import ./module/identity.nix { inherit lib pkgs; };
+  join = import ./module/join.nix { inherit lib pkgs; };
   checks = import ./module/assertions.nix { inherit lib config; };
 in
 {
@@ -80,7 +81,7 @@ in
     );
 
     systemd.services = lib.mkMerge (
-      each (node: { ${node.unit} = unit node; }) ++ each identity
+      each (node: { ${node.unit} = unit node; }) ++ each identity ++ each join
     );
 
     networking.firewall = lib.mkMerge (

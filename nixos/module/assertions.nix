@@ -20,6 +20,7 @@ let
       {
         "vault.passphraseFile" = node.vault.passphraseFile;
         "vault.seedFile" = node.vault.seedFile;
+        "join.linkFile" = node.join.linkFile;
       }
       // lib.mapAttrs' (
         name: files: lib.nameValuePair "tls.certificates.${name}.key" files.key

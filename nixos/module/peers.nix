@@ -134,6 +134,30 @@ in
       default = [ ];
     };
 
+    join.linkFile = mkOption {
+      description = ''
+        A file with the link that `alknet invite` printed at another node, outside of the store. The first start joins that node:
+        it knows this one from then on, and this one stays connected with it.
+      '';
+      type = types.nullOr types.path;
+      default = null;
+      example = "/run/keys/hub-link";
+    };
+
+    join.scopes = mkOption {
+      description = "What the joined node may do here.";
+      type = scopes;
+      default = [ ];
+      example = [ "tty:*" ];
+    };
+
+    join.as = mkOption {
+      description = "What the joined node is called here; by its own name if `null`.";
+      type = types.nullOr types.str;
+      default = null;
+      example = "hub";
+    };
+
     import = mkOption {
       description = "Services that are no nodes, whose operations are callable here. The keys are those of `[[import]]`.";
       type = types.attrsOf (types.submodule service);

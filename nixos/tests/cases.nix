@@ -279,12 +279,27 @@ let
       in
       failed config == [ ] && !(config.systemd.services ? alknet) && config.systemd.services ? alknet-lab;
 
+    "a node joins another once, with a link that is no argument" =
+      let
+        join =
+          (host {
+            join.linkFile = "/run/keys/hub-link";
+            join.scopes = [ "tty:*" ];
+          }).systemd.services.alknet-join;
+      in
+      join.serviceConfig.LoadCredential == "link:/run/keys/hub-link"
+      && join.unitConfig.ConditionPathExists == "!/var/lib/alknet-join/joined"
+      && lib.hasInfix "'tty:*'" join.script;
+
     # Each assertion, once.
     "a passphrase in the store is refused" = refused [ "vault.passphraseFile" "/run/keys" ] (host {
       vault.passphraseFile = "${builtins.storeDir}/x-passphrase";
     });
     "a seed in the store is refused" = refused [ "vault.seedFile" "/run/keys" ] (host {
       vault.seedFile = "${builtins.storeDir}/x-seed";
+    });
+    "a link in the store is refused" = refused [ "join.linkFile" "/run/keys" ] (host {
+      join.linkFile = "${builtins.storeDir}/x-link";
     });
     "a key in the store is refused" = refused [ ''tls.certificates.hub.key'' ] (host {
       tls.certificates.hub = {

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use self::files::NewFiles;
 use crate::config::{self, ConfigErrors, NodeName};
 use crate::environment::{CONFIG_FILE_NAME, Environment};
+use crate::handlers;
 use crate::secrets::{self, SecretError};
 use crate::vault::node_key;
 
@@ -163,7 +164,14 @@ fn config_text(plan: &Plan, dir: &Path, state_dir: &Path, secret_file: &Path) ->
     Ok(text
         .replace("@name@", plan.name.as_str())
         .replace("@state_dir@", &quoted(state_dir)?)
-        .replace("@vault@", &vault))
+        .replace("@vault@", &vault)
+        .replace("@handlers@", &handler_sections()))
+}
+
+/// Those of this build that need nothing of their host.
+fn handler_sections() -> String {
+    let handlers = handlers::built().filter(|handler| handler.is_in_new_nodes);
+    handlers.map(|handler| format!("[{}]\nenable = true", handler.name)).collect::<Vec<_>>().join("\n\n")
 }
 
 /// A path as a TOML string.
@@ -262,7 +270,8 @@ mod tests {
         let restored = Vault::from_seed(Mnemonic::parse(&made.phrase).unwrap().to_seed(""));
         assert_eq!(node_key(&restored).unwrap().fingerprint(), made.fingerprint);
         let config = config::load(&made.config).unwrap();
-        assert!(config.http.enable && config.call.enable && config.warnings().is_empty());
+        assert!(config.call.enable && config.warnings().is_empty());
+        assert_eq!(config.http.enable, cfg!(feature = "http"), "a new node serves what its program can");
         assert_eq!(config.node.name.as_str(), "hub");
         let passphrase = fs::read_to_string(&made.secret_file).unwrap();
         assert_eq!(passphrase.split_whitespace().count(), 24, "256 bits, whatever the mnemonic has");

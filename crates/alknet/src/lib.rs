@@ -5,8 +5,11 @@
 mod cli;
 pub mod client;
 pub mod config;
+#[cfg(feature = "demo")]
 mod demo;
 pub mod environment;
+pub mod handlers;
+#[cfg(feature = "http")]
 pub mod import;
 pub mod init;
 pub mod logging;

@@ -5,10 +5,13 @@ mod call;
 mod call_events;
 mod check_config;
 mod connect;
+#[cfg(feature = "demo")]
 mod demo;
 mod dial;
 mod generate;
+mod handlers;
 mod id;
+#[cfg(feature = "http")]
 mod import;
 mod init;
 mod output;
@@ -19,6 +22,7 @@ mod services;
 mod status;
 mod target;
 mod token;
+#[cfg(feature = "tty")]
 mod tty;
 mod vault;
 
@@ -52,6 +56,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Look for errors in a configuration; needs neither network nor secrets
     CheckConfig(check_config::CheckConfigArgs),
+    /// Show which handlers this build has, and which of them the configuration enables
+    Handlers(handlers::HandlersArgs),
     /// Show the node's identity
     Id(id::IdArgs),
     /// Say who may come, and whom the node dials
@@ -64,6 +70,7 @@ enum Command {
     #[command(subcommand)]
     Vault(vault::VaultCommand),
     /// Look at the descriptions of services before importing their operations
+    #[cfg(feature = "http")]
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Connect standard input and output to a protocol of a node, as OpenSSH's ProxyCommand needs it
@@ -73,11 +80,13 @@ enum Command {
     /// Show what a node has to call
     Services(services::ServicesArgs),
     /// Work in terminals of a node, which go on when the connection to them ends
+    #[cfg(feature = "tty")]
     #[command(subcommand)]
     Tty(tty::TtyCommand),
     /// Show how a node is doing
     Status(status::StatusArgs),
     /// Try everything out with nodes of their own, which are gone afterwards
+    #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
     /// Print the completions of a shell
     Completions(generate::CompletionsArgs),
@@ -128,16 +137,20 @@ fn run(command: Command, invocation: &Invocation) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(args, invocation),
         Command::Serve(args) => serve::run(args, invocation),
         Command::CheckConfig(args) => check_config::run(args, invocation),
+        Command::Handlers(args) => handlers::run(args, invocation),
         Command::Id(args) => id::run(args, invocation),
         Command::Peer(command) => peer::run(command, invocation),
         Command::Token(command) => token::run(command, invocation),
         Command::Vault(command) => vault::run(command, invocation),
+        #[cfg(feature = "http")]
         Command::Import(command) => import::run(command, invocation),
         Command::Connect(args) => connect::run(args, invocation),
         Command::Call(args) => return call::run(args, invocation),
         Command::Services(args) => services::run(args, invocation),
+        #[cfg(feature = "tty")]
         Command::Tty(command) => return tty::run(command, invocation),
         Command::Status(args) => status::run(args, invocation),
+        #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args, invocation),
         Command::Completions(args) => generate::completions(args, invocation),
         Command::Man(args) => generate::man(args, invocation),

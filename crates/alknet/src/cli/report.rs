@@ -8,7 +8,6 @@ use alknet_core::DialError;
 use alknet_vault::sealed::SealedError;
 
 use super::output::OutputError;
-use crate::client::tty::AttachError;
 use crate::config::ConfigErrors;
 use crate::config::edit::EditError;
 use crate::init::InitError;
@@ -80,13 +79,9 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
         if let Some(DialError::NoSuchAlpn { .. }) = cause.downcast_ref() {
             return Some("\"alknet status NODE\" shows what a node serves");
         }
-        if let Some(AttachError::Gone { .. }) = cause.downcast_ref() {
-            return Some("\"alknet tty list NODE\" shows the terminals that are yours");
-        }
-        if let Some(AttachError::GivenUp { .. } | AttachError::InputLost { .. } | AttachError::Lost { .. }) =
-            cause.downcast_ref()
-        {
-            return Some("\"alknet tty attach NODE ID\" comes back to it");
+        #[cfg(feature = "tty")]
+        if let Some(hint) = super::tty::hint(cause) {
+            return Some(hint);
         }
         if let Some(ClientError::Remote(CallError { code: ErrorCode::NotFound, .. })) = cause.downcast_ref() {
             return Some("\"alknet services NODE\" shows what you may call there");

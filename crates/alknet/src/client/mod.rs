@@ -3,6 +3,7 @@
 mod connect;
 mod node;
 mod status;
+#[cfg(feature = "tty")]
 pub mod tty;
 
 use std::time::Duration;

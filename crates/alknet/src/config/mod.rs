@@ -15,6 +15,7 @@
 //! # Ok::<(), alknet::config::ConfigErrors>(())
 //! ```
 
+mod absent;
 pub mod edit;
 mod error;
 mod hints;
@@ -26,16 +27,16 @@ mod reload;
 mod replace;
 mod sections;
 mod text;
+mod warnings;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use alknet_call::CallLimits;
-use alknet_http::HttpConfig;
-use alknet_tty::TtyConfig;
 use toml::de::DeTable;
 
+pub use self::absent::{Absent, HttpConfig, TtyConfig};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::hub::{Hub, Reexport};
 pub use self::import::{Import, ImportKind, ImportName, SpecSource};
@@ -43,6 +44,7 @@ pub use self::peers::PeerEntry;
 pub use self::sections::{CertificateFiles, Endpoint, Node, Section, VaultSource};
 pub use self::text::{Address, NodeName, PeerId, Prefix};
 use crate::environment::Environment;
+use crate::handlers::HANDLERS;
 use reader::Reader;
 
 /// The port of a node whose configuration names none, UDP and TCP.
@@ -100,6 +102,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reader = Reader::new(file, text);
     let mut document = reader.document()?;
+    absent::refuse(&mut reader, &mut document, &HANDLERS);
     let peers = peers::read(&mut reader, &mut document);
     let hub = Hub::read(&mut reader, &mut document, &peers);
     let imports = import::read(&mut reader, &mut document, &hub);
@@ -182,45 +185,6 @@ impl Config {
     /// A path of the configuration; a relative one starts in the configuration's folder.
     pub fn beside(&self, path: &Path) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    /// What is no error and yet hardly meant.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if !self.http.enable && !self.call.enable {
-            warnings.push(
-                "no handler is enabled, so the node serves nothing: say enable = true in [http] or [call]".to_owned(),
-            );
-        }
-        if self.tty.enable && self.tty.settings.commands.is_empty() {
-            warnings.push(
-                "[tty] names no commands, so no terminal can be spawned: write commands = [\"/bin/bash\"]".to_owned(),
-            );
-        }
-        if self.http.settings.decoy.is_some() && !self.http.settings.cors.origins.is_empty() {
-            warnings.push(
-                "[http] has a decoy and cors.origins, which would give it away, so pages of other origins get nothing"
-                    .to_owned(),
-            );
-        }
-        for import in self.imports.iter().filter(|import| !import.export && !import.required_scopes.is_empty()) {
-            warnings.push(format!(
-                "import \"{}\" has required_scopes and no export = true, so nobody outside can call its operations",
-                import.name
-            ));
-        }
-        for peer in &self.peers {
-            if peer.connect && peer.address.is_none() {
-                warnings.push(format!("peer \"{}\" has connect = true and no address, so it is not dialed", peer.id));
-            }
-            if peer.enabled && peer.fingerprints.is_empty() && peer.tokens.is_empty() && peer.address.is_none() {
-                let id = &peer.id;
-                warnings.push(format!(
-                    "peer \"{id}\" has no way to show who it is: add a fingerprint, or run alknet token new {id}"
-                ));
-            }
-        }
-        warnings
     }
 }
 

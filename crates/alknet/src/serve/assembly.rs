@@ -5,22 +5,16 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use alknet_call::builtin::{self, BuiltinSources, NodeFacts};
-use alknet_call::{
-    Access, CallError, CallHandler, ErrorCode, OperationContext, OperationName, OperationSpec, Peers, Registry,
-};
+use alknet_call::{Access, CallError, ErrorCode, OperationContext, OperationName, OperationSpec, Peers, Registry};
 use alknet_core::{
     BindError, CertificateError, CertificateFiles, Certificates, Endpoint, EndpointConfig, Fingerprint,
-    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, MemoryOwnership, OwnershipStore, Peer, PeerConflict,
-    ProtocolHandler, Scope,
+    HandlerRegistry, Identity, InvalidKey, MemoryIdentities, MemoryOwnership, Peer, PeerConflict, Scope,
 };
-use alknet_http::decoy::{Decoy, DecoyError};
-use alknet_http::{ApiInfo, Exporter, HttpHandler};
 use tokio::sync::Mutex;
 
 use super::fleet::Fleet;
-use super::imports::{Imports, PrepareError, Prepared};
+use super::parts::{self, Basis, Ground, Part, PrepareError, call_handler};
 use super::reload::{ReloadError, ReloadReport};
-use super::terminals::TerminalService;
 use crate::config::{Config, PeerId};
 use crate::environment::Environment;
 use crate::secrets::SecretFiles;
@@ -35,11 +29,9 @@ pub struct Node {
     pub(super) environment: Environment,
     pub(super) certificates: Arc<Certificates>,
     pub(super) identities: Arc<MemoryIdentities>,
-    pub(super) operations: Arc<Registry>,
-    pub(super) peers: Arc<Peers>,
+    pub(super) ground: Ground,
+    pub(super) parts: Vec<Arc<dyn Part>>,
     pub(super) fleet: Arc<std::sync::Mutex<Fleet>>,
-    pub(super) terminals: TerminalService,
-    pub(super) imports: Imports,
     handlers: Arc<HandlerRegistry>,
     endpoint: Endpoint,
     name: String,
@@ -52,28 +44,33 @@ impl Node {
     /// # Errors
     /// Whatever keeps the node from starting; nothing is left running then.
     pub fn start(config: Config, environment: Environment) -> Result<Arc<Self>, StartError> {
-        // The vault is open for no longer than this takes.
-        let (key, prepared) = {
-            let opened = vault::open(&config, &environment)?;
-            opened.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            (vault::node_key(&opened.vault)?, Prepared::new(&config, &environment, Some(&opened.vault))?)
-        };
+        let opened = vault::open(&config, &environment)?;
+        opened.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let key = vault::node_key(&opened.vault)?;
         let fingerprint = key.fingerprint();
         let identities = Arc::new(MemoryIdentities::new(peers(&config, fingerprint))?);
         let certificates = Arc::new(Certificates::load(certificate_files(&config, &environment))?);
-        let ownership: Arc<dyn OwnershipStore> = Arc::new(MemoryOwnership::default());
-        let operations = Arc::new(Registry::new().with_ownership(ownership.clone()));
-        let peers = Peers::new();
-        let terminals = TerminalService::new(&config.tty, &operations, &ownership, &identities)?;
+        let ownership = Arc::new(MemoryOwnership::default());
+        let ground = Ground {
+            operations: Arc::new(Registry::new().with_ownership(ownership.clone())),
+            ownership,
+            identities: identities.clone(),
+            peers: Peers::new(),
+        };
+        let parts = ground.parts();
+        let call = call_handler(&config, &ground);
+        let basis = Basis { config: &config, environment: &environment, call: &call };
+        let ready = parts::prepare(&parts, &basis, Some(&opened.vault))?;
+        // The vault is open for no longer than this takes.
+        drop(opened);
         let handlers = Arc::new(HandlerRegistry::new());
-        let call = call_handler(&config, &operations, &peers);
-        for (handler, enabled) in configured_handlers(&config, &operations, &call, &terminals)? {
-            if enabled {
-                handlers.add(handler)?;
+        for part in ready {
+            (part.apply)()?;
+            if let Some(wanted) = part.handler.filter(|wanted| wanted.is_enabled) {
+                handlers.add(wanted.handler)?;
             }
         }
-        let imports = Imports::new(&operations);
-        let fleet = Fleet::new(key.clone(), identities.clone(), operations.clone(), ownership, peers.clone());
+        let fleet = Fleet::new(key.clone(), &ground);
         let mut endpoint =
             EndpointConfig::new(config.endpoint.listen.clone(), key, handlers.clone(), identities.clone());
         endpoint.limits = config.endpoint.limits.clone();
@@ -86,16 +83,13 @@ impl Node {
             environment,
             certificates,
             identities,
-            operations,
-            peers,
+            ground,
+            parts,
             fleet: Arc::new(std::sync::Mutex::new(fleet)),
-            terminals,
-            imports,
             handlers,
             fingerprint,
         });
         node.register_operations()?;
-        node.imports.apply(prepared)?;
         node.fleet().apply(&node.started_with, &call);
         Ok(node)
     }
@@ -114,13 +108,13 @@ impl Node {
         };
         let fleet = self.fleet.clone();
         let peers = move || fleet.lock().unwrap_or_else(PoisonError::into_inner).statuses();
-        builtin::register(&self.operations, BuiltinSources { facts, peers })?;
+        builtin::register(&self.ground.operations, BuiltinSources { facts, peers })?;
         // The registry belongs to the node, so a strong reference would keep both for ever.
         let node = Arc::downgrade(self);
         let spec = OperationSpec::new(OperationName::from_static("config/reload"))
             .with_description("Reads the configuration again: peers, tokens, certificates and handlers")
             .with_access(Access::Scopes(vec![Scope::node_admin()]));
-        self.operations.register(spec, move |_: OperationContext, _| reload_operation(node.clone()))?;
+        self.ground.operations.register(spec, move |_: OperationContext, _| reload_operation(node.clone()))?;
         Ok(())
     }
 
@@ -154,7 +148,9 @@ impl Node {
         let farewell = self.fleet().leave();
         let drained = self.endpoint.shutdown(drain).await;
         farewell.await;
-        self.terminals.shutdown().await;
+        for part in &self.parts {
+            part.shutdown().await;
+        }
         drained
     }
 
@@ -173,49 +169,6 @@ async fn reload_operation(node: Weak<Node>) -> Result<serde_json::Value, CallErr
         Err(error @ ReloadError::Config(_)) => Err(CallError::invalid_input(error.to_string())),
         Err(error) => Err(CallError::internal(error)),
     }
-}
-
-/// What serves calls, on connections that come and on those that the node dials itself.
-pub(super) fn call_handler(config: &Config, operations: &Arc<Registry>, peers: &Arc<Peers>) -> Arc<CallHandler> {
-    Arc::new(CallHandler::new(operations.clone(), config.call.settings.clone()).with_watcher(peers.clone()))
-}
-
-/// Handlers, each with whether the configuration wants it.
-pub(super) type ConfiguredHandlers = [(Arc<dyn ProtocolHandler>, bool); 3];
-
-/// Every handler that this binary has, and whether the configuration wants it. The order is the order of preference when
-/// a client offers several ALPNs.
-pub(super) fn configured_handlers(
-    config: &Config,
-    operations: &Arc<Registry>,
-    call: &Arc<CallHandler>,
-    terminals: &TerminalService,
-) -> Result<ConfiguredHandlers, DecoyError> {
-    Ok([
-        (call.clone(), config.call.enable),
-        (http_handler(config, operations, call)?, config.http.enable),
-        (terminals.handler(), config.tty.enable),
-    ])
-}
-
-fn http_handler(
-    config: &Config,
-    operations: &Arc<Registry>,
-    call: &Arc<CallHandler>,
-) -> Result<Arc<HttpHandler>, DecoyError> {
-    let settings = &config.http.settings;
-    let about = ApiInfo::new(format!("Operations of the node {}", config.node.name));
-    let mut handler =
-        HttpHandler::builder(operations.clone(), settings.clone()).describe(Exporter::new(operations.clone(), &about));
-    if config.call.enable {
-        handler = handler.calls(call.clone());
-    }
-    if let (Some(decoy), true) = (&settings.decoy, config.http.enable) {
-        let mut decoy = decoy.clone();
-        decoy.folder = decoy.folder.map(|folder| config.beside(&folder));
-        handler = handler.decoy(Decoy::new(&decoy)?);
-    }
-    Ok(Arc::new(handler.build()))
 }
 
 /// The configured peers, and the node itself unless they name its key already.
@@ -262,12 +215,9 @@ pub enum StartError {
     /// Two operations have one name.
     #[error(transparent)]
     Operations(#[from] alknet_call::NameTaken),
-    /// The decoy has nothing to show.
+    /// A handler cannot be as the configuration wants it, or something cannot be imported.
     #[error(transparent)]
-    Decoy(#[from] DecoyError),
-    /// Something cannot be imported.
-    #[error(transparent)]
-    Imports(#[from] PrepareError),
+    Parts(#[from] PrepareError),
 }
 
 impl Node {

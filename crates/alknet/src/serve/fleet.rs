@@ -12,6 +12,7 @@ use alknet_core::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
+use super::parts::Ground;
 use crate::client::{NodeError, peer_destination};
 use crate::config::{Config, PeerEntry, Reexport};
 
@@ -39,13 +40,8 @@ struct Kept {
 }
 
 impl Fleet {
-    pub(super) fn new(
-        key: NodeKey,
-        identities: Arc<dyn IdentityProvider>,
-        registry: Arc<Registry>,
-        ownership: Arc<dyn OwnershipStore>,
-        peers: Arc<Peers>,
-    ) -> Self {
+    pub(super) fn new(key: NodeKey, ground: &Ground) -> Self {
+        let Ground { operations: registry, ownership, identities, peers } = ground.clone();
         let dialer = Arc::new(Dialer::new(Some(key)).watchful());
         let orphans = tokio::spawn(end_orphans(Arc::downgrade(&registry), identities.clone()));
         let orphans = AbortOnDropHandle::new(orphans);

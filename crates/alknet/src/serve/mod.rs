@@ -2,10 +2,9 @@
 
 mod assembly;
 mod fleet;
-mod imports;
 mod notify;
+mod parts;
 mod reload;
-mod terminals;
 mod watch;
 
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub use assembly::{Node, StartError};
-pub use imports::PrepareError;
+pub use parts::{PartError, PrepareError};
 pub use reload::{ReloadError, ReloadReport};
 
 use crate::config::Config;

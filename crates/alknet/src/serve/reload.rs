@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use alknet_call::CallHandler;
 use alknet_core::{CertificateError, PeerConflict};
-use alknet_http::decoy::DecoyError;
 use serde_json::{Value, json};
 
 use super::Node;
-use super::assembly::{ConfiguredHandlers, call_handler, certificate_files, configured_handlers, peers};
-use super::imports::{PrepareError, Prepared, needs_vault};
+use super::assembly::{certificate_files, peers};
+use super::parts::{self, Basis, PrepareError, Ready, WantedHandler, call_handler};
 use crate::config::{self, Config, ConfigErrors};
-use crate::vault::{self, OpenVaultError};
 
 /// What a reload did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,15 +49,9 @@ pub enum ReloadError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The decoy has nothing to show.
+    /// A handler cannot be as the configuration wants it, or something cannot be imported.
     #[error(transparent)]
-    Decoy(#[from] DecoyError),
-    /// The vault that holds what imports call with does not open.
-    #[error(transparent)]
-    Vault(#[from] OpenVaultError),
-    /// Something cannot be imported.
-    #[error(transparent)]
-    Imports(#[from] PrepareError),
+    Parts(#[from] PrepareError),
     /// The file could not be read in the background.
     #[error("the configuration could not be read: {0}")]
     Background(#[from] tokio::task::JoinError),
@@ -75,18 +67,24 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
         // What can fail comes first and each of it changes all or nothing, so that no half of a configuration is in force.
         let certificates = certificate_files(&new, &task_node.environment);
         alknet_core::MemoryIdentities::new(peers(&new, task_node.fingerprint()))?;
-        let imports = prepare_imports(&task_node, &new)?;
-        let call = call_handler(&new, &task_node.operations, &task_node.peers);
-        let handlers = configured_handlers(&new, &task_node.operations, &call, &task_node.terminals)?;
+        let call = call_handler(&new, &task_node.ground);
+        let basis = Basis { config: &new, environment: &task_node.environment, call: &call };
+        let parts = parts::prepare(&task_node.parts, &basis, None)?;
         task_node.certificates.replace(certificates)?;
-        Ok(Next { config: new, imports, call, handlers })
+        Ok(Next { config: new, call, parts })
     })
     .await??;
-    let Next { config: new, imports, call, handlers } = next;
+    let Next { config: new, call, parts } = next;
     node.identities.set(peers(&new, node.fingerprint()))?;
-    apply_handlers(node, &current, &new, &call, handlers);
-    if let Err(error) = node.imports.apply(imports) {
-        tracing::error!("not everything could be imported: {error}");
+    let (handlers, operations): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.handler, part.apply)).unzip();
+    let handlers = handlers.into_iter().flatten();
+    handlers.filter(|wanted| (wanted.has_changed)(&current, &new)).for_each(|wanted| switch(node, wanted));
+    // What is exported no longer makes room for what is imported.
+    node.fleet().apply(&new, &call);
+    for apply in operations {
+        if let Err(error) = apply() {
+            tracing::error!("not all operations could be added: {error}");
+        }
     }
     let report = ReloadReport {
         peers: new.peers.len(),
@@ -100,40 +98,20 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
 /// What is to come into force.
 struct Next {
     config: Config,
-    imports: Prepared,
     call: Arc<CallHandler>,
-    handlers: ConfiguredHandlers,
+    parts: Vec<Ready>,
 }
 
-/// Reads the descriptions again, also where the configuration has not changed: the files may have.
-fn prepare_imports(node: &Node, new: &Config) -> Result<Prepared, ReloadError> {
-    let opened = match needs_vault(new) {
-        true => Some(vault::open(new, &node.environment)?),
-        false => None,
+/// Puts a handler in the place of the one before it, or takes that away.
+fn switch(node: &Node, wanted: WantedHandler) {
+    let result = match wanted.is_enabled {
+        true => node.handlers().replace(wanted.handler),
+        false => match wanted.handler.alpns().first() {
+            Some(alpn) if node.handlers().handler(alpn.as_bytes()).is_some() => node.handlers().remove(alpn).map(drop),
+            _ => Ok(()),
+        },
     };
-    Ok(Prepared::new(new, &node.environment, opened.as_ref().map(|opened| &opened.vault))?)
-}
-
-/// A handler whose section has not changed is left alone.
-fn apply_handlers(node: &Node, old: &Config, new: &Config, call: &Arc<CallHandler>, handlers: ConfiguredHandlers) {
-    node.terminals.apply(&new.tty);
-    let call_changed = old.call != new.call;
-    // HTTP carries the call protocol in its WebSocket.
-    let changed = [call_changed, call_changed || old.http != new.http, old.tty.enable != new.tty.enable];
-    for ((handler, enabled), changed) in handlers.into_iter().zip(changed) {
-        let result = match (changed, enabled) {
-            (false, _) => Ok(()),
-            (true, true) => node.handlers().replace(handler),
-            (true, false) => match handler.alpns().first() {
-                Some(alpn) if node.handlers().handler(alpn.as_bytes()).is_some() => {
-                    node.handlers().remove(alpn).map(drop)
-                }
-                _ => Ok(()),
-            },
-        };
-        if let Err(error) = result {
-            tracing::error!("a handler could not be changed: {error}");
-        }
+    if let Err(error) = result {
+        tracing::error!("a handler could not be changed: {error}");
     }
-    node.fleet().apply(new, call);
 }

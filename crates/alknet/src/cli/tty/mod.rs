@@ -5,6 +5,7 @@ mod local;
 mod manage;
 mod spawn;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -13,7 +14,7 @@ use super::Invocation;
 use super::dial::CallerArgs;
 use super::target::Target;
 use crate::client::Resolved;
-use crate::client::tty::{EscapeChar, TtyService};
+use crate::client::tty::{AttachError, EscapeChar, TtyService};
 
 #[derive(Subcommand)]
 pub(super) enum TtyCommand {
@@ -41,6 +42,17 @@ pub(super) fn run(command: TtyCommand, invocation: &Invocation) -> anyhow::Resul
         TtyCommand::Kill(args) => manage::kill(args, invocation),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// What to do about an error of terminals.
+pub(super) fn hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    match error.downcast_ref()? {
+        AttachError::Gone { .. } => Some("\"alknet tty list NODE\" shows the terminals that are yours"),
+        AttachError::GivenUp { .. } | AttachError::InputLost { .. } | AttachError::Lost { .. } => {
+            Some("\"alknet tty attach NODE ID\" comes back to it")
+        }
+        _ => None,
+    }
 }
 
 /// Whose terminals.

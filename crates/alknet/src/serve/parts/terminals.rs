@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alknet_call::{NameTaken, Overlay, Registry};
-use alknet_core::{IdentityProvider, MemoryIdentities, OwnershipStore, ProtocolHandler};
+use alknet_core::BoxFuture;
 use alknet_tty::{Terminals, TtyConfig, TtyHandler};
+use alknet_vault::Vault;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::{Basis, Ground, Part, PartError, Ready, WantedHandler};
 use crate::config::Section;
 
 /// Terminals outlive a change of the configuration: one that switches them off only takes away the ways to them.
@@ -19,32 +21,21 @@ pub(super) struct TerminalService {
 }
 
 impl TerminalService {
-    pub(super) fn new(
-        section: &Section<TtyConfig>,
-        registry: &Arc<Registry>,
-        ownership: &Arc<dyn OwnershipStore>,
-        identities: &Arc<MemoryIdentities>,
-    ) -> Result<Self, NameTaken> {
-        let terminals = Terminals::new(section.settings.clone(), ownership.clone());
-        let identities: Arc<dyn IdentityProvider> = identities.clone();
-        let orphans = tokio::spawn(alknet_tty::end_orphans(terminals.clone(), identities));
-        let service = Self {
+    pub(super) fn new(ground: &Ground) -> Self {
+        let terminals = Terminals::new(TtyConfig::default(), ground.ownership.clone());
+        let orphans = tokio::spawn(alknet_tty::end_orphans(terminals.clone(), ground.identities.clone()));
+        Self {
             handler: Arc::new(TtyHandler::new(terminals.clone())),
             terminals,
-            registry: registry.clone(),
+            registry: ground.operations.clone(),
             operations: Mutex::default(),
             _orphans: AbortOnDropHandle::new(orphans),
-        };
-        service.switch(section.enable)?;
-        Ok(service)
+        }
     }
 
-    /// Applies a changed section.
-    pub(super) fn apply(&self, section: &Section<TtyConfig>) {
+    fn apply(&self, section: &Section<TtyConfig>) -> Result<(), NameTaken> {
         self.terminals.configure(section.settings.clone());
-        if let Err(error) = self.switch(section.enable) {
-            tracing::error!("the operations of terminals could not be added: {error}");
-        }
+        self.switch(section.enable)
     }
 
     fn switch(&self, enable: bool) -> Result<(), NameTaken> {
@@ -56,17 +47,26 @@ impl TerminalService {
         };
         Ok(())
     }
+}
 
-    /// What serves `alknet/tty`.
-    pub(super) fn handler(&self) -> Arc<dyn ProtocolHandler> {
-        self.handler.clone()
+impl Part for TerminalService {
+    fn prepare(self: Arc<Self>, basis: &Basis<'_>, _: Option<&Vault>) -> Result<Ready, PartError> {
+        let section = basis.config.tty.clone();
+        let handler = WantedHandler {
+            handler: self.handler.clone(),
+            is_enabled: section.enable,
+            has_changed: |old, new| old.tty.enable != new.tty.enable,
+        };
+        Ok(Ready { handler: Some(handler), apply: Box::new(move || self.apply(&section)) })
     }
 
     /// Ends all terminals.
-    pub(super) async fn shutdown(&self) {
-        let left = self.terminals.shutdown().await;
-        if left > 0 {
-            tracing::warn!("{left} terminals could not be ended");
-        }
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let left = self.terminals.shutdown().await;
+            if left > 0 {
+                tracing::warn!("{left} terminals could not be ended");
+            }
+        })
     }
 }

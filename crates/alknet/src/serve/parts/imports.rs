@@ -9,6 +9,7 @@ use alknet_http::{FromOpenApi, HttpClient, OutboundConfig, OutboundError};
 use alknet_vault::Vault;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::{Basis, Ground, Part, PartError, Ready};
 use crate::config::{Config, ImportName};
 use crate::environment::Environment;
 use crate::import::{self, ImportError, Keyring, KeyringError, Plan};
@@ -30,19 +31,31 @@ struct Source {
 }
 
 /// Imports as a configuration has them, with everything done that can fail.
-pub(super) struct Prepared {
+struct Prepared {
     client: Option<HttpClient>,
-    sources: Vec<(ImportName, Ready)>,
+    sources: Vec<(ImportName, Described)>,
 }
 
-enum Ready {
+enum Described {
     Now(FromOpenApi),
     Remote(Plan),
 }
 
+impl Part for Imports {
+    fn needs_vault(&self, config: &Config) -> bool {
+        config.imports.iter().any(|import| !import.credentials.is_empty())
+    }
+
+    /// Reads the descriptions again, also where the configuration has not changed: the files may have.
+    fn prepare(self: Arc<Self>, basis: &Basis<'_>, vault: Option<&Vault>) -> Result<Ready, PartError> {
+        let prepared = Prepared::new(basis.config, basis.environment, vault).map_err(PartError::new)?;
+        Ok(Ready { handler: None, apply: Box::new(move || self.apply(prepared)) })
+    }
+}
+
 impl Prepared {
     /// Reads the descriptions that are files, and takes from `vault` what their operations call with. Blocks.
-    pub(super) fn new(config: &Config, environment: &Environment, vault: Option<&Vault>) -> Result<Self, PrepareError> {
+    fn new(config: &Config, environment: &Environment, vault: Option<&Vault>) -> Result<Self, PrepareError> {
         let mut prepared = Self { client: None, sources: Vec::new() };
         if config.imports.is_empty() {
             return Ok(prepared);
@@ -55,20 +68,15 @@ impl Prepared {
                 None => Capabilities::default(),
             };
             let plan = Plan::of(config, import, capabilities)?;
-            let ready = match plan.is_remote() {
-                true => Ready::Remote(plan),
-                false => Ready::Now(plan.read_file(&client)?),
+            let described = match plan.is_remote() {
+                true => Described::Remote(plan),
+                false => Described::Now(plan.read_file(&client)?),
             };
-            prepared.sources.push((import.name.clone(), ready));
+            prepared.sources.push((import.name.clone(), described));
         }
         prepared.client = Some(client);
         Ok(prepared)
     }
-}
-
-/// Whether the configuration names secrets that imports need.
-pub(super) fn needs_vault(config: &Config) -> bool {
-    config.imports.iter().any(|import| !import.credentials.is_empty())
 }
 
 /// The settings of the client, with its files where they are.
@@ -83,26 +91,26 @@ fn outbound(config: &Config, environment: &Environment) -> OutboundConfig {
 }
 
 impl Imports {
-    pub(super) fn new(registry: &Arc<Registry>) -> Self {
-        Self { registry: registry.clone(), sources: Mutex::default() }
+    pub(super) fn new(ground: &Ground) -> Self {
+        Self { registry: ground.operations.clone(), sources: Mutex::default() }
     }
 
     /// Puts imports into force, in the place of those before. A source whose description is still to be fetched keeps the
     /// operations that it had until then.
-    pub(super) fn apply(&self, prepared: Prepared) -> Result<(), NameTaken> {
+    fn apply(&self, prepared: Prepared) -> Result<(), NameTaken> {
         let Prepared { client, sources } = prepared;
         self.sources().retain(|name, _| sources.iter().any(|(wanted, _)| wanted == name));
-        for (name, ready) in sources {
-            let bundles = match &ready {
-                Ready::Now(import) => {
+        for (name, described) in sources {
+            let bundles = match &described {
+                Described::Now(import) => {
                     import::log(&name, import);
                     Some(import.bundles())
                 }
-                Ready::Remote(_) => None,
+                Described::Remote(_) => None,
             };
             let operations = self.install(&name, bundles)?;
-            let fetching = match (ready, &client) {
-                (Ready::Remote(plan), Some(client)) => {
+            let fetching = match (described, &client) {
+                (Described::Remote(plan), Some(client)) => {
                     Some(tokio::spawn(fetch(plan, client.clone(), operations.clone())))
                 }
                 _ => None,
@@ -155,8 +163,7 @@ async fn fetch(plan: Plan, client: HttpClient, operations: Arc<Mutex<Overlay>>) 
 
 /// Why imports cannot be put into force.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PrepareError {
+enum PrepareError {
     /// The HTTP client cannot be made.
     #[error("[http.outbound]: {0}")]
     Client(#[from] OutboundError),

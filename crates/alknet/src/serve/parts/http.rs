@@ -1,0 +1,43 @@
+//! HTTP: the node's operations for clients that speak nothing else, and the decoy for all others.
+
+use std::sync::Arc;
+
+use alknet_call::Registry;
+use alknet_http::decoy::Decoy;
+use alknet_http::{ApiInfo, Exporter, HttpHandler};
+use alknet_vault::Vault;
+
+use super::{Basis, Ground, Part, PartError, Ready, WantedHandler};
+
+pub(super) struct Http {
+    operations: Arc<Registry>,
+}
+
+impl Http {
+    pub(super) fn new(ground: &Ground) -> Self {
+        Self { operations: ground.operations.clone() }
+    }
+}
+
+impl Part for Http {
+    fn prepare(self: Arc<Self>, basis: &Basis<'_>, _: Option<&Vault>) -> Result<Ready, PartError> {
+        let (config, settings) = (basis.config, &basis.config.http.settings);
+        let about = ApiInfo::new(format!("Operations of the node {}", config.node.name));
+        let mut handler = HttpHandler::builder(self.operations.clone(), settings.clone())
+            .describe(Exporter::new(self.operations.clone(), &about));
+        if config.call.enable {
+            handler = handler.calls(basis.call.clone());
+        }
+        if let (Some(decoy), true) = (&settings.decoy, config.http.enable) {
+            let mut decoy = decoy.clone();
+            decoy.folder = decoy.folder.map(|folder| config.beside(&folder));
+            handler = handler.decoy(Decoy::new(&decoy).map_err(PartError::new)?);
+        }
+        Ok(Ready::with_handler(WantedHandler {
+            handler: Arc::new(handler.build()),
+            is_enabled: config.http.enable,
+            // It carries the call protocol in its WebSocket.
+            has_changed: |old, new| old.call != new.call || old.http != new.http,
+        }))
+    }
+}

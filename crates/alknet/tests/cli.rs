@@ -217,12 +217,49 @@ fn check_config_names_file_line_and_nearest_key() {
     let error = user.fails(2, &["check-config", "secret.toml"]);
     assert!(error.contains("passphrase_file") && !error.contains("hunter2"), "{error}");
 
-    user.write("good.toml", "[http]\nenable = true\n");
+    user.write("good.toml", "[call]\nenable = true\n");
     assert_eq!(user.ok(&["check-config", "good.toml"]), "good.toml: no errors\n");
     user.write("bytes.toml", b"# \xff");
     assert!(user.fails(2, &["check-config", "bytes.toml"]).contains("bytes.toml:1: the text is not UTF-8"));
     let error = user.fails(2, &["id"]);
     assert!(error.contains("cannot be read") && error.contains("hint: \"alknet init\""), "{error}");
+}
+
+#[test]
+fn a_build_says_which_handlers_it_has() {
+    let user = User::new();
+    let handlers = |arguments: &[&str]| -> serde_json::Value { serde_json::from_str(&user.ok(arguments)).unwrap() };
+    let of_build = handlers(&["handlers", "--json"]);
+    assert_eq!(
+        of_build,
+        serde_json::json!([
+            { "name": "call", "alpns": ["alknet/call"], "built": true, "feature": null, "enabled": null },
+            { "name": "http", "alpns": ["h2", "http/1.1"], "built": cfg!(feature = "http"), "feature": "http", "enabled": null },
+            { "name": "tty", "alpns": ["alknet/tty"], "built": cfg!(feature = "tty"), "feature": "tty", "enabled": null },
+        ])
+    );
+    user.write("a.toml", "[call]\nenable = true\n");
+    let enabled = |handlers: &serde_json::Value| [0, 1, 2].map(|at| handlers[at]["enabled"].as_bool().unwrap());
+    assert_eq!(enabled(&handlers(&["handlers", "--json", "--config", "a.toml"])), [true, false, false]);
+    assert!(user.ok(&["handlers"]).starts_with("NAME  ALPNS "));
+
+    user.ok(&["init", "--dir", "node"]);
+    let of_new_node = handlers(&["handlers", "--json", "--config", "node/alknet.toml"]);
+    assert_eq!(enabled(&of_new_node), [true, cfg!(feature = "http"), false]);
+    assert!(user.fails(2, &["handlers", "--config", "none.toml"]).contains("cannot be read"));
+}
+
+#[cfg(not(feature = "http"))]
+#[test]
+fn what_a_build_cannot_serve_is_an_error_of_the_configuration() {
+    let user = User::new();
+    user.write("a.toml", "[call]\nenable = true\n\n[http]\nenable = true\n");
+    assert_eq!(
+        user.fails(2, &["check-config", "a.toml"]),
+        "error: a.toml:4: [http] is not in this build (feature \"http\"); use a build with it, or remove the section\n"
+    );
+    user.write("a.toml", "[call]\nenable = true\n\n[http]\nenable = false\nmax_headers = 9\n");
+    assert_eq!(user.ok(&["check-config", "a.toml"]), "a.toml: no errors\n");
 }
 
 #[test]
@@ -428,6 +465,7 @@ fn the_environment_holds_no_configuration() {
     assert!(!user.path("poison").exists());
 }
 
+#[cfg(feature = "tty")]
 #[test]
 fn what_is_no_terminal_of_a_node_is_refused_before_anything_is_dialed() {
     let user = User::new();
@@ -456,6 +494,7 @@ fn what_is_no_terminal_of_a_node_is_refused_before_anything_is_dialed() {
     assert!(error.contains("localhost:1 cannot be reached"), "{error}");
 }
 
+#[cfg(feature = "tty")]
 #[test]
 fn the_help_of_terminals_says_how_to_leave_one() {
     let user = User::new();

@@ -221,7 +221,7 @@ fn first_word(prefix: &str) -> &str {
     prefix.split('/').next().unwrap_or_default()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http"))]
 mod tests {
     use std::path::Path;
 

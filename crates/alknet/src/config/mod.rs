@@ -7,11 +7,11 @@
 //! ```
 //! use std::path::Path;
 //!
-//! let config = alknet::config::parse("[http]\nenable = true\n", Path::new("alknet.toml"))?;
-//! assert!(config.http.enable && !config.call.enable);
+//! let config = alknet::config::parse("[call]\nenable = true\n", Path::new("alknet.toml"))?;
+//! assert!(config.call.enable && !config.tty.enable);
 //!
-//! let errors = alknet::config::parse("[http]\nenabel = true\n", Path::new("alknet.toml")).unwrap_err();
-//! assert_eq!(errors.to_string(), "alknet.toml:2: unknown key \"enabel\" in [http]; did you mean \"enable\"?");
+//! let errors = alknet::config::parse("[call]\nenabel = true\n", Path::new("alknet.toml")).unwrap_err();
+//! assert_eq!(errors.to_string(), "alknet.toml:2: unknown key \"enabel\" in [call]; did you mean \"enable\"?");
 //! # Ok::<(), alknet::config::ConfigErrors>(())
 //! ```
 

@@ -15,8 +15,8 @@ fn only_error(text: &str) -> ConfigError {
 
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_text() {
-    let text = "\u{feff}# one\n# two\n[http]\nenable = true\n";
-    assert!(parse(text, Path::new("a.toml")).unwrap().http.enable);
+    let text = "\u{feff}# one\n# two\n[call]\nenable = true\n";
+    assert!(parse(text, Path::new("a.toml")).unwrap().call.enable);
 }
 
 #[test]
@@ -33,6 +33,7 @@ fn an_empty_file_is_a_node_without_handlers() {
     assert_eq!(config.warnings().len(), 1);
 }
 
+#[cfg(feature = "http")]
 #[test]
 fn a_decoy_and_what_would_give_it_away_are_warned_of() {
     let read = |http: &str| parse(&format!("[http]\nenable = true\n{http}"), Path::new("alknet.toml"));
@@ -72,9 +73,9 @@ fn everything_that_can_be_written_is_read() {
         token_sha256 = []
         address = "bob.example:443"
         enabled = false
-        [http]
-        enable = true
         [call]
+        enable = true
+        [http]
         enable = false
     "#;
     let config = parse(text, Path::new("/c/alknet.toml")).unwrap();
@@ -86,7 +87,7 @@ fn everything_that_can_be_written_is_read() {
     assert_eq!(peers[0].tokens, [alknet_core::TokenHash::of("abc")]);
     assert_eq!(peers[0].identity.resources["repo"], ["site"]);
     assert!(!peers[1].enabled);
-    assert!(config.http.enable && !config.call.enable);
+    assert!(config.call.enable && !config.http.enable);
     assert!(config.warnings().is_empty());
 }
 
@@ -100,7 +101,7 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_key() {
         ("[htpp]\n", "a.toml:1: unknown key \"htpp\"; did you mean \"http\"?"),
         ("peer = 1\n", "a.toml:1: unknown key \"peer\"; did you mean \"peers\"?"),
         ("[node]\nNAME = \"x\"\n", "a.toml:2: unknown key \"NAME\" in [node]; did you mean \"name\"?"),
-        ("[http]\nenabled = true\n", "a.toml:2: unknown key \"enabled\" in [http]; did you mean \"enable\"?"),
+        ("[call]\nenabled = true\n", "a.toml:2: unknown key \"enabled\" in [call]; did you mean \"enable\"?"),
         (
             "[endpoint.limits]\nmax_conections = 1\n",
             "a.toml:2: unknown key \"max_conections\" in [endpoint.limits]; did you mean \"max_connections\"?",
@@ -131,7 +132,7 @@ scopes = ["everything"]
 id = "bob"
 address = "bob"
 token_sha256 = 5
-[http]
+[call]
 enable = "yes"
 "#;
     let expected = [
@@ -146,7 +147,7 @@ enable = "yes"
         (10, "peers[0].scopes[0]: \"everything\" is no scope"),
         (13, "peers[1].address: \"bob\" is no address"),
         (14, "peers[1].token_sha256: invalid type: integer `5`, expected a text in quotes or a list of them"),
-        (16, "http.enable: invalid type: string \"yes\", expected true or false"),
+        (16, "call.enable: invalid type: string \"yes\", expected true or false"),
     ];
     let found = errors(text);
     for ((line, message), found) in expected.iter().zip(&found) {
@@ -199,7 +200,7 @@ fn limits_and_shapes_are_checked() {
         ("[endpoint]\nlisten = []\n", "a.toml:2: endpoint.listen is empty: a node listens somewhere"),
         ("peers = 3\n", "a.toml:1: peers is a list: write [[peers]], in two brackets, above each peer"),
         ("[peers]\nid = \"a\"\n", "a.toml:1: peers is a list: write [[peers]], in two brackets, above each peer"),
-        ("http = 3\n", "a.toml:1: http: invalid type: integer `3`, expected a table"),
+        ("call = 3\n", "a.toml:1: call: invalid type: integer `3`, expected a table"),
         ("node = []\n[node.x]\n", ""),
     ] {
         assert!(errors(text)[0].starts_with(message), "{:?}", errors(text));
@@ -240,7 +241,7 @@ fn a_flood_of_problems_is_cut_short() {
 fn changes_that_need_a_restart_are_named() {
     let config = |text| parse(text, Path::new("a.toml")).unwrap();
     let old = config("[node]\nname = \"a\"\n");
-    let new = config("[endpoint]\nlisten = [\"[::]:1\"]\n[vault]\nseed_file = \"s\"\n[http]\nenable = true\n");
+    let new = config("[endpoint]\nlisten = [\"[::]:1\"]\n[vault]\nseed_file = \"s\"\n[call]\nenable = true\n");
     assert_eq!(Config::restart_needed(&old, &new), ["node.name", "endpoint.listen", "vault"]);
     assert!(Config::restart_needed(&old, &config("[node]\nname = \"a\"\n[[peers]]\nid = \"b\"\n")).is_empty());
 }

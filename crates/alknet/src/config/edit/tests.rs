@@ -22,7 +22,7 @@ token_sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
 [[peers]]
 id = 'bob'
 
-[http]
+[call]
 enable = true # of course
 "#;
 
@@ -59,8 +59,8 @@ fn edit(file: &Path, change: impl FnOnce(&mut Editor) -> Result<(), EditError>) 
 
 #[test]
 fn a_peer_that_is_added_and_removed_leaves_the_file_as_it_was() {
-    let without_http = FILE.split("\n[http]").next().unwrap();
-    for original in [FILE, without_http, "", "# nothing\n", "[node]\nname = \"a\"\n"] {
+    let without_call = FILE.split("\n[call]").next().unwrap();
+    for original in [FILE, without_call, "", "# nothing\n", "[node]\nname = \"a\"\n"] {
         let (_folder, file) = file_of(original);
         let added = edit(&file, |editor| editor.add_peer(&peer("carol"))).unwrap();
         assert_eq!(super::super::load(&file).unwrap().peers.last().unwrap(), &peer("carol"));
@@ -77,7 +77,7 @@ fn a_removed_peer_takes_its_own_comment_and_no_other() {
     let (_folder, file) = file_of(FILE);
     let text = edit(&file, |editor| editor.remove_peer(&id("alice")).map(drop)).unwrap();
     let expected = "# The hub.\n[node]\nname = \"hub\" # as in DNS\n\n# --- people ---\n\n# Bob.\n[[peers]]\nid = 'bob'\n\n\
-                    [http]\nenable = true # of course\n";
+                    [call]\nenable = true # of course\n";
     assert_eq!(text, expected);
 }
 

@@ -1,7 +1,7 @@
 //! Dialing over QUIC.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Attempt;
 use super::{Destination, DialError, host};
-use crate::endpoint::{Limits, negotiated_alpn, transport_config};
+use crate::endpoint::{Limits, enlarge, negotiated_alpn, transport_config};
 use crate::tls::client_config;
 use crate::{Alpn, CloseCode, Connection, NodeKey, QuicTransport};
 
@@ -67,7 +67,7 @@ impl Sockets {
         };
         match socket {
             Some(endpoint) => Ok(endpoint.clone()),
-            None => Ok(socket.insert(quinn::Endpoint::client(any)?).clone()),
+            None => Ok(socket.insert(open(any)?).clone()),
         }
     }
 
@@ -78,6 +78,12 @@ impl Sockets {
             let _ = tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await;
         }
     }
+}
+
+fn open(address: SocketAddr) -> io::Result<quinn::Endpoint> {
+    let socket = UdpSocket::bind(address)?;
+    enlarge(&socket);
+    quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, Arc::new(quinn::TokioRuntime))
 }
 
 fn misuse(attempt: &Attempt<'_>, error: ConnectError) -> DialError {

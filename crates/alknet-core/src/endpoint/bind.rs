@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use super::buffers::{self, Buffers};
+
 /// How often a free port is looked for when the configuration leaves the choice to the system: the port that TCP gets
 /// may be taken on UDP.
 const FREE_PORT_TRIES: usize = 32;
@@ -17,6 +19,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub(crate) struct Sockets {
     pub(crate) tcp: TcpListener,
     pub(crate) udp: UdpSocket,
+    pub(crate) buffers: Buffers,
     pub(crate) address: SocketAddr,
 }
 
@@ -50,7 +53,8 @@ fn bind_once(address: SocketAddr, dual_stack: bool) -> Result<Sockets, BindError
     let tcp: TcpListener = tcp_socket(address, dual_stack).map_err(failed("TCP"))?.into();
     let local = tcp.local_addr().map_err(failed("TCP"))?;
     let udp: UdpSocket = udp_socket(local, dual_stack).map_err(failed("UDP"))?.into();
-    Ok(Sockets { tcp, udp, address: local })
+    let buffers = buffers::enlarge(&udp);
+    Ok(Sockets { tcp, udp, buffers, address: local })
 }
 
 fn tcp_socket(address: SocketAddr, dual_stack: bool) -> io::Result<Socket> {

@@ -8,6 +8,7 @@
 
 mod admission;
 mod bind;
+mod buffers;
 mod limits;
 mod live;
 mod quic;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use bind::BindError;
+pub(crate) use buffers::enlarge;
 pub use limits::Limits;
 pub(crate) use quic::{negotiated_alpn, transport_config};
 
@@ -125,7 +127,9 @@ impl Endpoint {
             tasks: TaskTracker::new(),
         });
         let mut endpoint = Self { shared, addresses: Vec::new(), quic: Vec::new() };
-        for sockets in bind::bind_all(&listen)? {
+        let bound = bind::bind_all(&listen)?;
+        buffers::report(bound.iter().map(|sockets| sockets.buffers));
+        for sockets in bound {
             endpoint.serve(sockets)?;
         }
         tokio::spawn(watch_revocations(endpoint.shared.clone()));

@@ -221,7 +221,8 @@ fn first_word(prefix: &str) -> &str {
     prefix.split('/').next().unwrap_or_default()
 }
 
-#[cfg(all(test, feature = "http"))]
+#[cfg(test)]
+#[cfg(feature = "http")]
 mod tests {
     use std::path::Path;
 

@@ -3,13 +3,13 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use alknet_vault::file::{FileError, read_secret};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::environment::Environment;
+use crate::environment::{CONFIG_FILE_NAME, Environment};
 
 /// Longer than any passphrase, seed or key in PEM.
 const MAX_LEN: usize = 64 * 1024;
@@ -17,8 +17,11 @@ const MAX_LEN: usize = 64 * 1024;
 /// Where secret files are looked up.
 #[derive(Debug, Clone)]
 pub struct SecretFiles {
+    /// systemd's folder for this process.
     credentials: Option<PathBuf>,
     beside: PathBuf,
+    /// systemd's folder for the service that runs with the configuration.
+    service: Option<PathBuf>,
 }
 
 /// The contents of a secret file. Wiped when dropped; there is no `Debug`.
@@ -32,15 +35,25 @@ pub struct Secret {
 }
 
 impl SecretFiles {
-    /// Relative names are looked up in systemd's credentials folder, then beside the configuration.
+    /// Relative names are looked up in systemd's folder of credentials, then beside the configuration, and last, so that
+    /// root's commands can talk to a node that has its secrets from systemd, in the folder of the running service: that of
+    /// NAME.service for /etc/NAME/alknet.toml.
     pub fn of(config: &Config, environment: &Environment) -> Self {
-        Self { credentials: environment.credentials_directory.clone(), beside: config.beside(Path::new("")) }
+        Self::below(Path::new("/"), config, environment)
+    }
+
+    fn below(root: &Path, config: &Config, environment: &Environment) -> Self {
+        Self {
+            credentials: environment.credentials_directory.clone(),
+            beside: config.beside(Path::new("")),
+            service: service_of(root, &config.file),
+        }
     }
 
     /// Where a secret file is, for what reads it by itself; there need not be one.
     pub fn locate(&self, name: &Path) -> PathBuf {
-        let credential = self.credentials.as_ref().map(|folder| folder.join(name));
-        credential.filter(|path| name.is_relative() && path.exists()).unwrap_or_else(|| self.beside.join(name))
+        let mut places = self.places(name).map(|(path, _)| path);
+        places.find(|path| path.exists()).unwrap_or_else(|| self.beside.join(name))
     }
 
     /// Reads a secret file.
@@ -48,30 +61,56 @@ impl SecretFiles {
     /// # Errors
     /// When there is none, it is no regular file, or it cannot be read.
     pub fn read(&self, name: &Path) -> Result<Secret, SecretError> {
-        if name.is_relative()
-            && let Some(folder) = &self.credentials
-        {
-            let path = folder.join(name);
-            match read_file(&path) {
-                // systemd chooses the modes of that folder, so there is nothing to warn of.
-                Ok((contents, _)) => return Ok(Secret { path, contents, warning: None }),
-                Err(SecretError::Missing { .. }) => {}
-                Err(error) => return Err(error),
+        for (path, chosen_by) in self.places(name) {
+            match (read_file(&path), chosen_by) {
+                (Ok((contents, metadata)), ModesOf::Operator) => {
+                    return Ok(Secret { warning: exposure(&path, &metadata), path, contents });
+                }
+                // There is nothing to warn of.
+                (Ok((contents, _)), ModesOf::Systemd) => return Ok(Secret { path, contents, warning: None }),
+                (Err(SecretError::Missing { .. }), _) => {}
+                (Err(error), _) => return Err(error),
             }
         }
-        let path = self.beside.join(name);
-        match read_file(&path) {
-            Ok((contents, metadata)) => Ok(Secret { warning: exposure(&path, &metadata), path, contents }),
-            Err(SecretError::Missing { .. }) => Err(self.missing(name, path)),
-            Err(error) => Err(error),
-        }
+        Err(self.missing(name))
     }
 
-    fn missing(&self, name: &Path, path: PathBuf) -> SecretError {
-        let elsewhere = self.credentials.as_ref().filter(|_| name.is_relative());
-        let elsewhere = elsewhere.map_or_else(String::new, |folder| format!(", nor in {}", folder.display()));
-        SecretError::Missing { path, elsewhere }
+    /// The places where a file may be, in the order in which they count.
+    fn places(&self, name: &Path) -> impl Iterator<Item = (PathBuf, ModesOf)> {
+        // An absolute name means one file.
+        let systemd = |folder: &Option<PathBuf>| folder.as_ref().filter(|_| name.is_relative()).map(|at| at.join(name));
+        let credential = systemd(&self.credentials).map(|path| (path, ModesOf::Systemd));
+        let service = systemd(&self.service).map(|path| (path, ModesOf::Systemd));
+        credential.into_iter().chain([(self.beside.join(name), ModesOf::Operator)]).chain(service)
     }
+
+    fn missing(&self, name: &Path) -> SecretError {
+        let folders = [&self.credentials, &self.service].into_iter().flatten().filter(|_| name.is_relative());
+        let elsewhere = folders.map(|folder| format!(", nor in {}", folder.display())).collect();
+        SecretError::Missing { path: self.beside.join(name), elsewhere }
+    }
+}
+
+/// Who chose the modes of a place's files.
+#[derive(Clone, Copy)]
+enum ModesOf {
+    Systemd,
+    Operator,
+}
+
+/// The folder of the credentials of the service whose configuration this is, while that service runs.
+fn service_of(root: &Path, config: &Path) -> Option<PathBuf> {
+    // As it is named: with NixOS, what stands there is a link to elsewhere.
+    let config = std::path::absolute(config).ok()?;
+    let mut below_etc = config.strip_prefix(root.join("etc")).ok()?.components();
+    let (Some(Component::Normal(name)), Some(Component::Normal(file)), None) =
+        (below_etc.next(), below_etc.next(), below_etc.next())
+    else {
+        return None;
+    };
+    let mut unit = name.to_owned();
+    unit.push(".service");
+    Some(root.join("run/credentials").join(unit)).filter(|folder| file == CONFIG_FILE_NAME && folder.is_dir())
 }
 
 /// Reads a secret file that the command line names.
@@ -169,7 +208,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let credentials = folder.path().join("credentials");
         fs::create_dir(&credentials).unwrap();
-        let files = SecretFiles { credentials: Some(credentials.clone()), beside: folder.path().to_owned() };
+        let files =
+            SecretFiles { credentials: Some(credentials.clone()), beside: folder.path().to_owned(), service: None };
         let name = Path::new("passphrase");
 
         let error = files.read(name).err().unwrap().to_string();
@@ -183,6 +223,39 @@ mod tests {
         write(&credentials.join(name), "credential", 0o644);
         let secret = files.read(name).unwrap();
         assert_eq!((secret.passphrase().unwrap(), secret.warning.is_none()), (&b"credential"[..], true));
+    }
+
+    #[test]
+    fn what_a_running_service_has_is_found_last() {
+        let root = tempfile::tempdir().unwrap();
+        let beside = root.path().join("etc/hub");
+        let service = root.path().join("run/credentials/hub.service");
+        fs::create_dir_all(&beside).unwrap();
+        let files = |file: &str| {
+            let config = crate::config::parse("", &root.path().join(file)).unwrap();
+            SecretFiles::below(root.path(), &config, &Environment::default())
+        };
+        let (configured, name) = ("etc/hub/alknet.toml", Path::new("passphrase"));
+        let error = files(configured).read(name).err().unwrap().to_string();
+        assert!(error.ends_with("etc/hub/passphrase"), "where no service runs, none is named: {error}");
+
+        fs::create_dir_all(&service).unwrap();
+        let error = files(configured).read(name).err().unwrap().to_string();
+        assert!(error.ends_with(&format!("etc/hub/passphrase, nor in {}", service.display())), "{error}");
+
+        write(&service.join(name), "service", 0o440);
+        let secret = files(configured).read(name).unwrap();
+        assert_eq!((secret.passphrase().unwrap(), secret.warning.is_none()), (&b"service"[..], true));
+        assert_eq!(files(configured).locate(name), service.join(name));
+        for other in ["etc/spoke/alknet.toml", "etc/hub/old/alknet.toml", "etc/hub/other.toml", "etc/alknet.toml"] {
+            assert!(matches!(files(other).read(name), Err(SecretError::Missing { .. })), "{other}");
+        }
+        let absolute = beside.join("none");
+        let error = files(configured).read(&absolute).err().unwrap().to_string();
+        assert!(error.ends_with("etc/hub/none"), "an absolute name is one place: {error}");
+
+        write(&beside.join(name), "beside", 0o600);
+        assert_eq!(files(configured).read(name).unwrap().passphrase().unwrap(), b"beside");
     }
 
     #[test]

@@ -226,43 +226,6 @@ fn check_config_names_file_line_and_nearest_key() {
 }
 
 #[test]
-fn a_build_says_which_handlers_it_has() {
-    let user = User::new();
-    let handlers = |arguments: &[&str]| -> serde_json::Value { serde_json::from_str(&user.ok(arguments)).unwrap() };
-    let of_build = handlers(&["handlers", "--json"]);
-    assert_eq!(
-        of_build,
-        serde_json::json!([
-            { "name": "call", "alpns": ["alknet/call"], "built": true, "feature": null, "enabled": null },
-            { "name": "http", "alpns": ["h2", "http/1.1"], "built": cfg!(feature = "http"), "feature": "http", "enabled": null },
-            { "name": "tty", "alpns": ["alknet/tty"], "built": cfg!(feature = "tty"), "feature": "tty", "enabled": null },
-        ])
-    );
-    user.write("a.toml", "[call]\nenable = true\n");
-    let enabled = |handlers: &serde_json::Value| [0, 1, 2].map(|at| handlers[at]["enabled"].as_bool().unwrap());
-    assert_eq!(enabled(&handlers(&["handlers", "--json", "--config", "a.toml"])), [true, false, false]);
-    assert!(user.ok(&["handlers"]).starts_with("NAME  ALPNS "));
-
-    user.ok(&["init", "--dir", "node"]);
-    let of_new_node = handlers(&["handlers", "--json", "--config", "node/alknet.toml"]);
-    assert_eq!(enabled(&of_new_node), [true, cfg!(feature = "http"), false]);
-    assert!(user.fails(2, &["handlers", "--config", "none.toml"]).contains("cannot be read"));
-}
-
-#[cfg(not(feature = "http"))]
-#[test]
-fn what_a_build_cannot_serve_is_an_error_of_the_configuration() {
-    let user = User::new();
-    user.write("a.toml", "[call]\nenable = true\n\n[http]\nenable = true\n");
-    assert_eq!(
-        user.fails(2, &["check-config", "a.toml"]),
-        "error: a.toml:4: [http] is not in this build (feature \"http\"); use a build with it, or remove the section\n"
-    );
-    user.write("a.toml", "[call]\nenable = true\n\n[http]\nenable = false\nmax_headers = 9\n");
-    assert_eq!(user.ok(&["check-config", "a.toml"]), "a.toml: no errors\n");
-}
-
-#[test]
 fn peers_come_and_go_and_comments_stay() {
     let user = User::with_node();
     let before = user.read("node/alknet.toml");

@@ -7,6 +7,7 @@ use alknet_call::{CallError, ClientError, ErrorCode};
 use alknet_core::DialError;
 use alknet_vault::sealed::SealedError;
 
+use super::check_config::DeniedWarnings;
 use super::output::OutputError;
 use crate::config::ConfigErrors;
 use crate::config::edit::EditError;
@@ -35,7 +36,9 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    let usage = error.chain().any(|cause| cause.is::<ConfigErrors>() || cause.is::<UsageError>());
+    let usage = error
+        .chain()
+        .any(|cause| cause.is::<ConfigErrors>() || cause.is::<UsageError>() || cause.is::<DeniedWarnings>());
     if usage { USAGE } else { FAILURE }
 }
 

@@ -15,6 +15,8 @@ pub struct HandlerInfo {
     pub is_built: bool,
     /// What of the configuration is its own: keys of the outermost table.
     pub sections: &'static [&'static str],
+    /// The command that is for it alone, and is in those builds that have it.
+    pub command: Option<&'static str>,
     /// Whether a new node serves it: it needs nothing of its host.
     pub is_in_new_nodes: bool,
     enabled: fn(&Config) -> bool,
@@ -28,6 +30,7 @@ pub const HANDLERS: [HandlerInfo; 3] = [
         feature: None,
         is_built: true,
         sections: &["call", "hub"],
+        command: None,
         is_in_new_nodes: true,
         enabled: |config| config.call.enable,
     },
@@ -37,6 +40,7 @@ pub const HANDLERS: [HandlerInfo; 3] = [
         feature: Some("http"),
         is_built: cfg!(feature = "http"),
         sections: &["http", "import"],
+        command: Some("import"),
         is_in_new_nodes: true,
         enabled: |config| config.http.enable,
     },
@@ -46,6 +50,7 @@ pub const HANDLERS: [HandlerInfo; 3] = [
         feature: Some("tty"),
         is_built: cfg!(feature = "tty"),
         sections: &["tty"],
+        command: Some("tty"),
         is_in_new_nodes: false,
         enabled: |config| config.tty.enable,
     },

@@ -29,10 +29,12 @@ mod vault;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigErrors};
 use crate::environment::Environment;
+use crate::handlers::HANDLERS;
 use output::Output;
 
 /// A networking node: many services on one port, chosen by the ALPN of the TLS handshake
@@ -116,6 +118,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version come this way, too. Where they cannot be printed, nobody reads a complaint.
             let _ = error.print();
+            if let Some(hint) = left_out(&error) {
+                Output.note(hint);
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(report::USAGE));
         }
     };
@@ -130,6 +135,14 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => report::report(&error),
     }
+}
+
+/// What to say of a command that this build does not have.
+fn left_out(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let mut handlers = HANDLERS.iter().filter(|handler| !handler.is_built);
+    let feature = handlers.find(|handler| handler.command == Some(command))?.feature?;
+    Some(format!("this build has no \"{command}\"; builds with the feature \"{feature}\" have it"))
 }
 
 fn run(command: Command, invocation: &Invocation) -> anyhow::Result<ExitCode> {
@@ -167,5 +180,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_build_has_the_commands_of_its_handlers_and_says_which_it_lacks() {
+        for handler in HANDLERS {
+            let Some(command) = handler.command else { continue };
+            assert_eq!(Cli::command().find_subcommand(command).is_some(), handler.is_built, "{command}");
+            let error = Cli::try_parse_from(["alknet", command]).err().unwrap();
+            assert_eq!(left_out(&error).is_none(), handler.is_built, "{command}");
+        }
+        assert!(left_out(&Cli::try_parse_from(["alknet", "frobnicate"]).err().unwrap()).is_none());
     }
 }

@@ -8,11 +8,13 @@ pub mod config;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod environment;
+mod files;
 pub mod handlers;
 #[cfg(feature = "http")]
 pub mod import;
 pub mod init;
 pub mod logging;
+pub mod pairing;
 pub mod secrets;
 pub mod serve;
 pub mod vault;

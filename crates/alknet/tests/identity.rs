@@ -55,8 +55,7 @@ fn the_first_start_makes_an_identity_for_this_machine_alone() {
             .env("STATE_DIRECTORY", lab.join("state"))
             .env("NODE_NAME", "hub"),
     );
-    let mut kept: Vec<_> =
-        fs::read_dir(lab.join("state")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut kept: Vec<_> = fs::read_dir(lab.join("state")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     kept.sort();
     assert_eq!(kept, ["seed.cred", "words.cred"]);
 

@@ -78,13 +78,23 @@ fn the_service_is_confined() {
 #[test]
 fn the_unit_by_hand_is_that_of_the_module() {
     // Where things lie, and where the secrets come from, is up to each.
-    let own =
-        ["ExecStart", "ExecReload", "LoadCredential", "LoadCredentialEncrypted", "ConfigurationDirectory", "Environment"];
+    let own = [
+        "ExecStart",
+        "ExecReload",
+        "LoadCredential",
+        "LoadCredentialEncrypted",
+        "ConfigurationDirectory",
+        "Environment",
+    ];
     let directives = |file: &Path| -> BTreeSet<String> {
         let text = fs::read_to_string(file).unwrap();
         let service = text.split("[Service]").nth(1).unwrap().split("[Install]").next().unwrap().to_owned();
         let lines = service.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.filter_map(|line| line.split_once('=')).filter(|(key, _)| !own.contains(key)).flat_map(directive).collect()
+        lines
+            .filter_map(|line| line.split_once('='))
+            .filter(|(key, _)| !own.contains(key))
+            .flat_map(directive)
+            .collect()
     };
     assert_eq!(directives(&by_hand()), directives(&root().join("nixos/units/call-http.service")));
 }

@@ -1,4 +1,5 @@
-//! Telling a running node that its configuration has changed.
+//! Asking the node that runs with this configuration, with its own key: as root does for a service that only root may
+//! talk to, and whose files only the service may write.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// then, so none of it is an error.
 pub(super) fn after_edit(invocation: &Invocation) {
     let output = &invocation.output;
-    match block_on(reload(invocation)) {
+    match block_on(ask(invocation, "/config/reload", &Value::Null)) {
         Ok(report) => {
             output.note("the running node has applied the change");
             let names = report.get("restart_needed").and_then(Value::as_array).into_iter().flatten();
@@ -35,16 +36,18 @@ pub(super) fn after_edit(invocation: &Invocation) {
     }
 }
 
-fn is_not_running(error: &anyhow::Error) -> bool {
+/// Whether nobody listens where the node would.
+pub(super) fn is_not_running(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(DialError::Unreachable { .. }))
 }
 
-async fn reload(invocation: &Invocation) -> anyhow::Result<Value> {
+/// Calls an operation of the running node.
+pub(super) async fn ask(invocation: &Invocation, operation: &str, input: &Value) -> anyhow::Result<Value> {
     let node = client::resolve(None, Some(&invocation.config_file), &invocation.environment)?;
     // TCP says at once when nobody listens.
     let dialed = client::dial(&node, &Alpn::new(alknet_call::ALPN)?, TransportChoice::Tcp, PATIENCE).await?;
     let call = CallClient::new(dialed.connection.clone());
-    let report = call.call_with("/config/reload", &Value::Null, CallOptions::new().timeout(PATIENCE)).await;
+    let answer = call.call_with(operation, input, CallOptions::new().timeout(PATIENCE)).await;
     dialed.close().await;
-    Ok(report?)
+    Ok(answer?)
 }

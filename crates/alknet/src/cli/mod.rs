@@ -14,8 +14,11 @@ mod id;
 #[cfg(feature = "http")]
 mod import;
 mod init;
+mod invite;
+mod join;
 mod output;
 mod peer;
+mod qr;
 mod report;
 mod serve;
 mod services;
@@ -65,6 +68,10 @@ enum Command {
     /// Say who may come, and whom the node dials
     #[command(subcommand)]
     Peer(peer::PeerCommand),
+    /// Make a link by which another node can join as a peer, once
+    Invite(invite::InviteArgs),
+    /// Become a peer of the node that made a link
+    Join(join::JoinArgs),
     /// Make and revoke the bearer tokens of peers
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -153,6 +160,8 @@ fn run(command: Command, invocation: &Invocation) -> anyhow::Result<ExitCode> {
         Command::Handlers(args) => handlers::run(args, invocation),
         Command::Id(args) => id::run(args, invocation),
         Command::Peer(command) => peer::run(command, invocation),
+        Command::Invite(args) => invite::run(args, invocation),
+        Command::Join(args) => join::run(args, invocation),
         Command::Token(command) => token::run(command, invocation),
         Command::Vault(command) => vault::run(command, invocation),
         #[cfg(feature = "http")]

@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use alknet_core::{Fingerprint, Scope};
 use clap::Subcommand;
 use serde::Serialize;
+use serde_json::json;
 
 use super::Invocation;
-use super::apply::after_edit;
+use super::apply::{after_edit, ask, is_not_running};
+use super::dial::block_on;
 use crate::config::edit::Editor;
 use crate::config::{Address, PeerEntry, PeerId};
+use crate::pairing::{Joined, PairingError, Store};
 
 #[derive(Subcommand)]
 pub(super) enum PeerCommand {
     /// Add a peer to the configuration
     Add(AddArgs),
-    /// List the peers
+    /// List the peers, those of the configuration and those that have joined
     List(ListArgs),
-    /// Remove a peer from the configuration, with all it has
+    /// Remove a peer, with all it has
     Remove(RemoveArgs),
 }
 
@@ -43,7 +46,7 @@ pub(super) struct AddArgs {
     resources: Vec<(String, String)>,
 }
 
-fn resource(text: &str) -> Result<(String, String), String> {
+pub(super) fn resource(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok((kind.to_owned(), name.to_owned())),
         _ => Err("write type=name, as in repo=site".to_owned()),
@@ -95,6 +98,43 @@ fn add(args: AddArgs, invocation: &Invocation) -> anyhow::Result<()> {
 }
 
 fn remove(args: &RemoveArgs, invocation: &Invocation) -> anyhow::Result<()> {
+    let config = invocation.load_config()?;
+    let store = Store::new(config.state_dir(&invocation.environment));
+    let configured = config.peers.iter().any(|peer| peer.id == args.id);
+    let joined = joined(&store, configured, invocation)?.peer(&args.id).is_some();
+    // First, or what has joined would count as soon as the configuration has it no more.
+    if joined {
+        forget(&args.id, &store, invocation)?;
+    }
+    if joined && !configured { Ok(()) } else { remove_configured(args, invocation) }
+}
+
+/// Those that have joined; where only the configuration matters, what is wrong with their file is no reason to stop.
+fn joined(store: &Store, lenient: bool, invocation: &Invocation) -> Result<Joined, PairingError> {
+    match store.read() {
+        Ok(ledger) => Ok(ledger.joined),
+        Err(error) if lenient => {
+            invocation.output.warning(format_args!("the peers that have joined are left out: {error}"));
+            Ok(Joined::default())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the running node remove a peer that has joined, or does it where none runs.
+fn forget(id: &PeerId, store: &Store, invocation: &Invocation) -> anyhow::Result<()> {
+    match block_on(ask(invocation, "/peers/remove", &json!({ "id": id.as_str() }))) {
+        Ok(_) => invocation.output.note(format_args!("the running node has removed \"{id}\", which had joined")),
+        Err(error) if is_not_running(&error) => {
+            store.change(|ledger| ledger.remove(id))?;
+            invocation.output.note(format_args!("removed \"{id}\" from {}", store.peers_file().display()));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn remove_configured(args: &RemoveArgs, invocation: &Invocation) -> anyhow::Result<()> {
     let mut editor = Editor::open(&invocation.config_file)?;
     editor.remove_peer(&args.id)?;
     let config = editor.save()?;
@@ -111,41 +151,65 @@ struct PeerOutput<'c> {
     scopes: Vec<&'c str>,
     resources: &'c BTreeMap<String, Vec<String>>,
     address: Option<&'c str>,
+    connect: bool,
     enabled: bool,
+    source: Source,
+}
+
+/// Where a peer comes from.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Source {
+    Configuration,
+    Joined,
 }
 
 fn list(args: &ListArgs, invocation: &Invocation) -> anyhow::Result<()> {
     let config = invocation.load_config()?;
+    let store = Store::new(config.state_dir(&invocation.environment));
+    let merged = joined(&store, true, invocation)?.merge(&config.peers, None);
+    merged.warnings.iter().for_each(|warning| invocation.output.warning(warning));
+    // Behind those of the configuration stand those that have joined.
+    let source = |index| if index < config.peers.len() { Source::Configuration } else { Source::Joined };
+    let peers = merged.peers.iter().enumerate().map(|(index, peer)| (peer, source(index)));
     if args.json {
-        let peers = config.peers.iter().map(|peer| PeerOutput {
+        let peers = peers.map(|(peer, source)| PeerOutput {
             id: peer.id.as_str(),
             fingerprints: peer.fingerprints.iter().map(ToString::to_string).collect(),
             tokens: peer.tokens.len(),
             scopes: peer.scopes.iter().map(Scope::as_str).collect(),
             resources: &peer.resources,
             address: peer.address.as_ref().map(Address::as_str),
+            connect: peer.connect,
             enabled: peer.enabled,
+            source,
         });
         return invocation.output.json(&peers.collect::<Vec<_>>());
     }
-    if config.peers.is_empty() {
-        invocation.output.note(format_args!("there are no peers in {}", config.file.display()));
+    if merged.peers.is_empty() {
+        let file = config.file.display();
+        invocation.output.note(format_args!("there are no peers in {file}, and nobody has joined"));
         return Ok(());
     }
-    let header = ["ID", "STATE", "TOKENS", "SCOPES", "ADDRESS", "FINGERPRINTS"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(header).chain(config.peers.iter().map(row)).collect();
+    let header = ["ID", "STATE", "TOKENS", "SCOPES", "ADDRESS", "FINGERPRINTS", "SOURCE"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(header).chain(peers.map(row)).collect();
     Ok(invocation.output.table(&rows)?)
 }
 
-fn row(peer: &PeerEntry) -> [String; 6] {
+fn row((peer, source): (&PeerEntry, Source)) -> [String; 7] {
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let joined = |list: Vec<String>| or_dash(list.join(","));
+    let list = |list: Vec<String>| or_dash(list.join(","));
     [
         peer.id.to_string(),
         if peer.enabled { "enabled" } else { "disabled" }.to_owned(),
         peer.tokens.len().to_string(),
-        joined(peer.scopes.iter().map(ToString::to_string).collect()),
+        list(peer.scopes.iter().map(ToString::to_string).collect()),
         or_dash(peer.address.as_ref().map(ToString::to_string).unwrap_or_default()),
-        joined(peer.fingerprints.iter().map(ToString::to_string).collect()),
+        list(peer.fingerprints.iter().map(ToString::to_string).collect()),
+        match source {
+            Source::Configuration => "configuration",
+            Source::Joined => "joined",
+        }
+        .to_owned(),
     ]
 }

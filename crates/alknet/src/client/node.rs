@@ -7,6 +7,7 @@ use alknet_core::{Destination, Fingerprint, InvalidFingerprint, InvalidKey, Node
 
 use crate::config::{self, Config, ConfigErrors, PeerEntry};
 use crate::environment::Environment;
+use crate::pairing::{PairingError, all_peers};
 use crate::vault::{self, OpenVaultError};
 
 /// Whom to dial, and as whom.
@@ -19,7 +20,7 @@ pub struct Resolved {
 
 /// Finds out what `NODE` means. Without one it is the local node itself.
 ///
-/// - a peer's id from the configuration, if that has an address
+/// - a peer's id, configured or joined, if that has an address
 /// - `ed25519:…@host:port` or `SHA256:…@host:port`
 /// - `host:port`: a host that the system's roots vouch for
 ///
@@ -29,22 +30,22 @@ pub fn resolve(node: Option<&str>, file: Option<&Path>, environment: &Environmen
     let path = environment.config_file(file);
     if file.is_none() && !path.exists() {
         let Some(node) = node else { return Err(NodeError::NoConfig) };
-        return Ok(Resolved { destination: parse(node)?.ok_or_else(|| unknown(node, None))?, key: None });
+        return Ok(Resolved { destination: parse(node)?.ok_or_else(|| unknown(node, &[]))?, key: None });
     }
     let config = config::load(&path)?;
     let key = vault::node_key(&vault::open(&config, environment)?.vault)?;
     let destination = match node {
         None => itself(&config, &key)?,
-        Some(node) => named(node, &config)?,
+        Some(node) => named(node, &all_peers(&config, environment, key.fingerprint())?)?,
     };
     Ok(Resolved { destination, key: Some(key) })
 }
 
 /// A peer's id comes first: it may look like another form, and it is the one that was chosen for this configuration.
-fn named(node: &str, config: &Config) -> Result<Destination, NodeError> {
-    match config.peers.iter().find(|peer| peer.id.as_str() == node) {
+fn named(node: &str, peers: &[PeerEntry]) -> Result<Destination, NodeError> {
+    match peers.iter().find(|peer| peer.id.as_str() == node) {
         Some(entry) => peer_destination(entry),
-        None => parse(node)?.ok_or_else(|| unknown(node, Some(config))),
+        None => parse(node)?.ok_or_else(|| unknown(node, peers)),
     }
 }
 
@@ -90,9 +91,9 @@ fn itself(config: &Config, key: &NodeKey) -> Result<Destination, NodeError> {
     Ok(Destination { address: SocketAddr::new(host, listen.port()).to_string(), identity })
 }
 
-fn unknown(node: &str, config: Option<&Config>) -> NodeError {
-    let dialed = config.map(|config| config.peers.iter().filter(|peer| peer.address.is_some()));
-    let known: Vec<_> = dialed.into_iter().flatten().map(|peer| peer.id.as_str().to_owned()).collect();
+fn unknown(node: &str, peers: &[PeerEntry]) -> NodeError {
+    let dialed = peers.iter().filter(|peer| peer.address.is_some());
+    let known = dialed.map(|peer| peer.id.as_str().to_owned()).collect();
     NodeError::Unknown { node: node.to_owned(), known }
 }
 
@@ -145,6 +146,9 @@ pub enum NodeError {
     /// The node key cannot be used.
     #[error(transparent)]
     Key(#[from] InvalidKey),
+    /// The files of those that have joined cannot be used.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
 }
 
 #[cfg(test)]
@@ -175,9 +179,9 @@ mod tests {
              [[peers]]\nid = \"silent\"\nfingerprints = [\"SHA256:{}\"]\n",
             "cd".repeat(32)
         ));
-        assert_eq!(named("hub", &config).unwrap().address, "hub.example:443");
-        let error = |id| named(id, &config).unwrap_err().to_string();
-        assert_eq!(named("me@home", &config).unwrap().identity, ServerIdentity::SystemRoots);
+        assert_eq!(named("hub", &config.peers).unwrap().address, "hub.example:443");
+        let error = |id| named(id, &config.peers).unwrap_err().to_string();
+        assert_eq!(named("me@home", &config.peers).unwrap().identity, ServerIdentity::SystemRoots);
         assert!(error("silent").contains("has no address"));
         assert_eq!(error("hbu"), "\"hbu\" is no node: write a peer's id (hub, me@home) or ed25519:…@host:port");
     }

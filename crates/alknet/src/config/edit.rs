@@ -73,10 +73,8 @@ impl Editor {
     }
 
     fn with_first_peer(&self, peer: &PeerEntry) -> String {
-        let mut document = DocumentMut::new();
-        document.insert("peers", Item::ArrayOfTables(ArrayOfTables::from_iter([peer_table(peer)])));
         let end = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
-        format!("{}{end}{document}", self.text)
+        format!("{}{end}{}", self.text, peers_text(std::slice::from_ref(peer)))
     }
 
     /// Removes a peer, with the comment right above it.
@@ -178,6 +176,13 @@ impl Editor {
     }
 }
 
+/// Peers as they stand in a configuration.
+pub(crate) fn peers_text(peers: &[PeerEntry]) -> String {
+    let mut document = DocumentMut::new();
+    document.insert("peers", Item::ArrayOfTables(peers.iter().map(peer_table).collect()));
+    document.to_string()
+}
+
 fn has_id(table: &Table, id: &PeerId) -> bool {
     table.get("id").and_then(Item::as_str) == Some(id.as_str())
 }
@@ -219,6 +224,9 @@ fn peer_table(peer: &PeerEntry) -> Table {
     }
     if let Some(address) = &peer.address {
         set("address", address.as_str().into());
+    }
+    if peer.connect {
+        set("connect", true.into());
     }
     if !peer.enabled {
         set("enabled", false.into());

@@ -51,7 +51,7 @@ struct HubKeys {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReexportKeys {
-    peer: Spanned<Parsed<PeerId>>,
+    peer: Parsed<PeerId>,
     operations: Vec<Parsed<OperationPattern>>,
     prefix: Spanned<Parsed<Prefix>>,
     #[serde(default)]
@@ -59,17 +59,12 @@ struct ReexportKeys {
 }
 
 impl Hub {
-    pub(super) fn read<'t>(reader: &mut Reader<'t>, document: &mut DeTable<'t>, peers: &[PeerEntry]) -> Self {
+    pub(super) fn read<'t>(reader: &mut Reader<'t>, document: &mut DeTable<'t>) -> Self {
         let Some(section) = document.remove("hub") else { return Self::default() };
         let keys: HubKeys = reader.section(&Place::table("hub"), section, &[]).unwrap_or_default();
         let mut reexport: Vec<Reexport> = Vec::new();
         for (index, keys) in keys.reexport.into_iter().enumerate() {
-            let (peer, prefix) = (keys.peer.get_ref().0.clone(), keys.prefix.get_ref().0.clone());
-            // With errors elsewhere the list of peers may not be whole.
-            if !reader.has_errors() && !peers.iter().any(|entry| entry.id == peer) {
-                let message = format!("hub.reexport[{index}].peer: there is no peer \"{peer}\"; add it to [[peers]]");
-                reader.problem(&keys.peer.span(), format!("hub.reexport[{index}].peer"), message);
-            }
+            let (peer, prefix) = (keys.peer.0, keys.prefix.get_ref().0.clone());
             reexport.push(Reexport {
                 peer,
                 prefix,
@@ -85,6 +80,15 @@ impl Hub {
             }
         }
         Self { reexport }
+    }
+
+    /// Whose operations are to be offered and who is none of `peers`, each once. It may join later.
+    pub fn absent(&self, peers: &[PeerEntry]) -> Vec<&PeerId> {
+        let mut absent: Vec<_> = self.reexport.iter().map(|export| &export.peer).collect();
+        absent.retain(|id| !peers.iter().any(|peer| peer.id == **id));
+        absent.sort();
+        absent.dedup();
+        absent
     }
 }
 
@@ -115,12 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_not_there_and_a_prefix_that_is_taken_are_errors() {
+    fn a_peer_that_is_not_there_may_join_and_a_prefix_that_is_taken_is_an_error() {
         let unknown = ENTRY.replace("worker-a", "worker-b");
-        assert_eq!(
-            error(&unknown),
-            "alknet.toml:5: hub.reexport[0].peer: there is no peer \"worker-b\"; add it to [[peers]]"
-        );
+        let config = read(&format!("[http]\nenable = true\n{unknown}{unknown}")).unwrap();
+        let warnings = config.warnings();
+        assert!(warnings[0].contains("\"worker-b\"") && warnings[0].contains("unless it joins"), "{warnings:?}");
+        assert_eq!(warnings.len(), 1);
         let other = "[[peers]]\nid = \"worker-b\"\n".to_owned() + ENTRY + &unknown;
         assert!(error(&other).contains("overlap: give each peer a prefix of its own"), "{}", error(&other));
         assert!(read(&format!("{ENTRY}{ENTRY}")).is_ok(), "one peer may have several, with other scopes");

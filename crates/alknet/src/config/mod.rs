@@ -42,6 +42,7 @@ pub use self::hub::{Hub, Reexport};
 pub use self::import::{Import, ImportKind, ImportName, SpecSource};
 pub use self::peers::PeerEntry;
 pub use self::sections::{CertificateFiles, Endpoint, Node, Section, VaultSource};
+pub(crate) use self::text::Parsed;
 pub use self::text::{Address, NodeName, PeerId, Prefix};
 use crate::environment::Environment;
 use crate::handlers::HANDLERS;
@@ -104,7 +105,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let mut document = reader.document()?;
     absent::refuse(&mut reader, &mut document, &HANDLERS);
     let peers = peers::read(&mut reader, &mut document);
-    let hub = Hub::read(&mut reader, &mut document, &peers);
+    let hub = Hub::read(&mut reader, &mut document);
     let imports = import::read(&mut reader, &mut document, &hub);
     let config = Config {
         file: file.to_owned(),
@@ -118,15 +119,27 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         imports,
         peers,
     };
-    refuse_the_rest(&mut reader, &document);
+    refuse_the_rest(&mut reader, &document, &SECTIONS);
     reader.finish(config)
 }
 
+/// Parses a file that holds nothing but `[[peers]]`, as [`edit::peers_text`] writes them.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the lines.
+pub fn parse_peers(text: &str, file: &Path) -> Result<Vec<PeerEntry>, ConfigErrors> {
+    let mut reader = Reader::new(file, text);
+    let mut document = reader.document()?;
+    let peers = peers::read(&mut reader, &mut document);
+    refuse_the_rest(&mut reader, &document, &["peers"]);
+    reader.finish(peers)
+}
+
 /// Whatever no section took is unknown.
-fn refuse_the_rest(reader: &mut Reader<'_>, document: &DeTable<'_>) {
+fn refuse_the_rest(reader: &mut Reader<'_>, document: &DeTable<'_>, known: &[&str]) {
     for key in document.keys() {
         let name = key.get_ref();
-        reader.unknown_key(&key.span(), name.to_string(), name, "", &SECTIONS);
+        reader.unknown_key(&key.span(), name.to_string(), name, "", known);
     }
 }
 
@@ -156,11 +169,6 @@ fn too_large(file: &Path) -> ConfigError {
 }
 
 impl Config {
-    /// The configured peers, as core's identity provider takes them.
-    pub fn peers(&self) -> Vec<alknet_core::Peer> {
-        self.peers.iter().map(PeerEntry::to_peer).collect()
-    }
-
     /// Where the node keeps its state: as configured, or where the environment has such things.
     pub fn state_dir(&self, environment: &Environment) -> PathBuf {
         match &self.node.state_dir {

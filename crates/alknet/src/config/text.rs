@@ -11,7 +11,7 @@ use toml::Spanned;
 
 /// Reads a `T` from its text; serde then knows the place of a text that is none.
 #[derive(Debug, Clone)]
-pub(super) struct Parsed<T>(pub(super) T);
+pub(crate) struct Parsed<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,7 +152,7 @@ impl PeerId {
     /// The id of the node itself: whoever dials with the node's own key, as `alknet status` does, is this peer.
     pub const OWN: &'static str = "self";
 
-    pub(super) fn to_arc(&self) -> Arc<str> {
+    pub(crate) fn to_arc(&self) -> Arc<str> {
         self.0.clone()
     }
 }

@@ -1,11 +1,16 @@
 //! What is no error and yet hardly meant.
 
-use super::Config;
+use super::{Config, PeerEntry};
 use crate::handlers;
 
 impl Config {
     /// What is no error and yet hardly meant.
     pub fn warnings(&self) -> Vec<String> {
+        self.warnings_with(&[])
+    }
+
+    /// The same for a node that has peers besides those of the configuration.
+    pub fn warnings_with(&self, joined: &[PeerEntry]) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.http.enable && !self.call.enable {
             let sections: Vec<_> = handlers::built()
@@ -22,6 +27,7 @@ impl Config {
         #[cfg(feature = "http")]
         self.warn_of_http(&mut warnings);
         self.warn_of_peers(&mut warnings);
+        self.warn_of_exports(joined, &mut warnings);
         warnings
     }
 
@@ -62,5 +68,15 @@ impl Config {
                 ));
             }
         }
+    }
+
+    fn warn_of_exports(&self, joined: &[PeerEntry], warnings: &mut Vec<String>) {
+        let absent = self.hub.absent(&self.peers).into_iter();
+        warnings.extend(absent.filter(|id| !joined.iter().any(|peer| peer.id == **id)).map(|peer| {
+            format!(
+                "[[hub.reexport]] names the peer \"{peer}\", which is not in [[peers]]: nothing of it is offered unless it \
+                 joins (alknet invite {peer})"
+            )
+        }));
     }
 }

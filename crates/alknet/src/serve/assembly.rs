@@ -13,10 +13,12 @@ use alknet_core::{
 use tokio::sync::Mutex;
 
 use super::fleet::Fleet;
+use super::pairing::entries;
 use super::parts::{self, Basis, Ground, Part, PrepareError, call_handler};
 use super::reload::{ReloadError, ReloadReport};
-use crate::config::{Config, PeerId};
+use crate::config::{Config, PeerEntry, PeerId};
 use crate::environment::Environment;
+use crate::pairing::{self, Clock, Desk, PairingError, Store};
 use crate::secrets::SecretFiles;
 use crate::vault::{self, OpenVaultError};
 
@@ -32,6 +34,7 @@ pub struct Node {
     pub(super) ground: Ground,
     pub(super) parts: Vec<Arc<dyn Part>>,
     pub(super) fleet: Arc<std::sync::Mutex<Fleet>>,
+    pub(super) desk: Desk,
     handlers: Arc<HandlerRegistry>,
     endpoint: Endpoint,
     name: String,
@@ -48,7 +51,9 @@ impl Node {
         opened.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let key = vault::node_key(&opened.vault)?;
         let fingerprint = key.fingerprint();
-        let identities = Arc::new(MemoryIdentities::new(peers(&config, fingerprint))?);
+        let (desk, ledger) = Desk::open(Store::new(config.state_dir(&environment)), Clock::system())?;
+        let entries = entries(&config.peers, &ledger, fingerprint);
+        let identities = Arc::new(MemoryIdentities::new(peers(&entries, fingerprint))?);
         let certificates = Arc::new(Certificates::load(certificate_files(&config, &environment))?);
         let ownership = Arc::new(MemoryOwnership::default());
         let ground = Ground {
@@ -86,11 +91,12 @@ impl Node {
             ground,
             parts,
             fleet: Arc::new(std::sync::Mutex::new(fleet)),
+            desk,
             handlers,
             fingerprint,
         });
         node.register_operations()?;
-        node.fleet().apply(&node.started_with, &call);
+        node.fleet().apply(&node.started_with, &entries, &call);
         Ok(node)
     }
 
@@ -115,6 +121,7 @@ impl Node {
             .with_description("Reads the configuration again: peers, tokens, certificates and handlers")
             .with_access(Access::Scopes(vec![Scope::node_admin()]));
         self.ground.operations.register(spec, move |_: OperationContext, _| reload_operation(node.clone()))?;
+        pairing::operations::register(&self.ground.operations, self)?;
         Ok(())
     }
 
@@ -171,9 +178,9 @@ async fn reload_operation(node: Weak<Node>) -> Result<serde_json::Value, CallErr
     }
 }
 
-/// The configured peers, and the node itself unless they name its key already.
-pub(super) fn peers(config: &Config, own: Fingerprint) -> Vec<Peer> {
-    let mut peers = config.peers();
+/// The peers, and the node itself unless they name its key already.
+pub(super) fn peers(entries: &[PeerEntry], own: Fingerprint) -> Vec<Peer> {
+    let mut peers: Vec<Peer> = entries.iter().map(PeerEntry::to_peer).collect();
     if !peers.iter().any(|peer| peer.fingerprints.contains(&own)) {
         let scopes = vec![Scope::node_admin(), Scope::metrics_read()];
         let identity = Arc::new(Identity { id: PeerId::OWN.into(), scopes, resources: Default::default() });
@@ -203,6 +210,9 @@ pub enum StartError {
     /// Two peers cannot be told apart.
     #[error(transparent)]
     Peers(#[from] PeerConflict),
+    /// The files of those that have joined cannot be used.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
     /// A certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),

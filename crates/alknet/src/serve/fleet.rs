@@ -48,10 +48,9 @@ impl Fleet {
         Self { peers, dialer, identities, registry, ownership, kept: BTreeMap::new(), hub: None, _orphans: orphans }
     }
 
-    /// Connects, disconnects and exports as the configuration has it now. What has not changed is left alone.
-    pub(super) fn apply(&mut self, config: &Config, handler: &Arc<CallHandler>) {
-        let wanted: BTreeMap<Arc<str>, &PeerEntry> = config
-            .peers
+    /// Connects, disconnects and exports as the configuration and all peers are now. What has not changed is left alone.
+    pub(super) fn apply(&mut self, config: &Config, peers: &[PeerEntry], handler: &Arc<CallHandler>) {
+        let wanted: BTreeMap<Arc<str>, &PeerEntry> = peers
             .iter()
             .filter(|entry| config.keeps(entry))
             .map(|entry| (Arc::from(entry.id.as_str()), entry))

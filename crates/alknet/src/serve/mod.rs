@@ -3,6 +3,7 @@
 mod assembly;
 mod fleet;
 mod notify;
+mod pairing;
 mod parts;
 mod reload;
 mod watch;
@@ -18,6 +19,7 @@ pub use reload::{ReloadError, ReloadReport};
 
 use crate::config::Config;
 use crate::environment::Environment;
+use crate::pairing::Store;
 
 /// Runs a node until it is told to stop.
 ///
@@ -27,7 +29,9 @@ pub fn run(config: Config, environment: Environment) -> anyhow::Result<()> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("alknet").build();
     let runtime = runtime.context("the async runtime cannot be started")?;
-    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    // Files that cannot be read keep the node from starting, which is told then.
+    let joined = Store::new(config.state_dir(&environment)).read().unwrap_or_default().joined;
+    config.warnings_with(joined.peers()).iter().for_each(|warning| tracing::warn!("{warning}"));
     runtime.block_on(serve(config, environment))?;
     // A task that is stuck in a system call must not keep a node that has said goodbye from ending.
     runtime.shutdown_background();

@@ -8,14 +8,16 @@ use serde_json::{Value, json};
 
 use super::Node;
 use super::assembly::{certificate_files, peers};
+use super::pairing::entries;
 use super::parts::{self, Basis, PrepareError, Ready, WantedHandler, call_handler};
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors, PeerEntry};
+use crate::pairing::{Ledger, PairingError};
 
 /// What a reload did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReloadReport {
-    /// How many peers are configured now.
+    /// How many peers there are now, configured and joined.
     pub peers: usize,
     /// The ALPNs that are served now.
     pub alpns: Vec<String>,
@@ -46,6 +48,9 @@ pub enum ReloadError {
     /// Two peers cannot be told apart.
     #[error(transparent)]
     Peers(#[from] PeerConflict),
+    /// The files of those that have joined cannot be used.
+    #[error(transparent)]
+    Pairing(#[from] PairingError),
     /// A certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -66,28 +71,31 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
         let new = config::load(&file)?;
         // What can fail comes first and each of it changes all or nothing, so that no half of a configuration is in force.
         let certificates = certificate_files(&new, &task_node.environment);
-        alknet_core::MemoryIdentities::new(peers(&new, task_node.fingerprint()))?;
+        let ledger = task_node.desk().store.read()?;
+        let entries = entries(&new.peers, &ledger, task_node.fingerprint());
+        alknet_core::MemoryIdentities::new(peers(&entries, task_node.fingerprint()))?;
         let call = call_handler(&new, &task_node.ground);
         let basis = Basis { config: &new, environment: &task_node.environment, call: &call };
         let parts = parts::prepare(&task_node.parts, &basis, None)?;
         task_node.certificates.replace(certificates)?;
-        Ok(Next { config: new, call, parts })
+        Ok(Next { config: new, ledger, entries, call, parts })
     })
     .await??;
-    let Next { config: new, call, parts } = next;
-    node.identities.set(peers(&new, node.fingerprint()))?;
+    let Next { config: new, ledger, entries, call, parts } = next;
+    node.identities.set(peers(&entries, node.fingerprint()))?;
+    node.desk().follow(&ledger);
     let (handlers, operations): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.handler, part.apply)).unzip();
     let handlers = handlers.into_iter().flatten();
     handlers.filter(|wanted| (wanted.has_changed)(&current, &new)).for_each(|wanted| switch(node, wanted));
     // What is exported no longer makes room for what is imported.
-    node.fleet().apply(&new, &call);
+    node.fleet().apply(&new, &entries, &call);
     for apply in operations {
         if let Err(error) = apply() {
             tracing::error!("not all operations could be added: {error}");
         }
     }
     let report = ReloadReport {
-        peers: new.peers.len(),
+        peers: entries.len(),
         alpns: node.handlers().alpns().iter().map(ToString::to_string).collect(),
         restart_needed: Config::restart_needed(&node.started_with, &new),
     };
@@ -98,6 +106,8 @@ pub(super) async fn reload(node: &Arc<Node>) -> Result<ReloadReport, ReloadError
 /// What is to come into force.
 struct Next {
     config: Config,
+    ledger: Ledger,
+    entries: Vec<PeerEntry>,
     call: Arc<CallHandler>,
     parts: Vec<Ready>,
 }

@@ -32,7 +32,7 @@ impl Drop for Runs {
 }
 
 fn far(running: &Arc<AtomicUsize>) -> Arc<Registry> {
-    let registry = node("far", &["t/who", "other/who", "a/t/who"]);
+    let registry = node("far", &["t/who", "other/who", "a/t/who", "peers/who"]);
     let seen = async |context: OperationContext, input: Value| {
         Ok(json!({
             "identity": context.identity.map(|who| who.id.to_string()),
@@ -143,7 +143,7 @@ async fn what_every_node_has_and_what_this_one_may_not_call_is_not_imported() {
     assert!(all.contains(&"a/t/who".to_owned()) && all.contains(&"other/who".to_owned()));
     assert!(!all.contains(&"t/for-others".to_owned()), "it is not shown to this node");
     let is_built_in = |name: &String| {
-        ["services/", "node/", "resources/", "metrics/", "config/"].iter().any(|it| name.starts_with(it))
+        ["services/", "node/", "resources/", "metrics/", "config/", "peers/"].iter().any(|it| name.starts_with(it))
     };
     assert!(!all.iter().any(is_built_in), "{all:?}");
     assert!(imported(&["services/*", "node/info", "resources/**"]).await.is_empty());

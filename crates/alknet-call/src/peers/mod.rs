@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use alknet_core::AuthContext;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::builtin::PeerStatus;
 use crate::{CallClient, ConnectionWatcher};
@@ -142,9 +143,28 @@ fn newest(entries: &[Entry]) -> Option<&Entry> {
 
 impl ConnectionWatcher for Peers {
     fn connected(&self, client: CallClient, auth: &AuthContext) -> Box<dyn Send + Sync> {
-        match auth.identity() {
-            Some(identity) => Box::new(self.enter(identity.id.clone(), client)),
-            None => Box::new(()),
+        match (auth.identity(), auth.fingerprint()) {
+            (Some(identity), _) => Box::new(self.enter(identity.id.clone(), client)),
+            // Its key may become that of a peer, and then nobody has to tell it to connect again.
+            (None, Some(_)) => {
+                let entering = tokio::spawn(enter_when_known(self.this.clone(), client, auth.clone()));
+                Box::new(AbortOnDropHandle::new(entering))
+            }
+            (None, None) => Box::new(()),
+        }
+    }
+}
+
+async fn enter_when_known(peers: Weak<Peers>, client: CallClient, auth: AuthContext) {
+    let mut changes = auth.changes();
+    loop {
+        changes.mark_unchanged();
+        if let Some(identity) = auth.identity() {
+            let _entered = peers.upgrade().map(|peers| peers.enter(identity.id.clone(), client.clone()));
+            return client.closed().await;
+        }
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -3,6 +3,7 @@ mod reconnecting;
 
 use std::time::Duration;
 
+use alknet_core::{Fingerprint, MemoryIdentities, Peer};
 use serde_json::{Value, json};
 
 use super::*;
@@ -64,6 +65,24 @@ async fn a_peer_is_there_for_as_long_as_its_connection() {
     wire.cut();
     until(|| hub.peers.statuses().is_empty()).await;
     assert!(hub.peers.client("a").is_none());
+}
+
+#[tokio::test]
+async fn a_stranger_whose_key_becomes_a_peers_is_there_from_then_on() {
+    let hub = Hub::new();
+    let identities = Arc::new(MemoryIdentities::default());
+    let stranger = AuthContext::new([Fingerprint::Ed25519([7; 32])], identities.clone());
+    let caller = (&serving(&node("a", &["t/who"])), auth_of("hub", &[]));
+    let wire = Wire::new((caller.0, stranger), (&hub.handler, caller.1));
+    wire.client.call("services/list", &()).await.unwrap_err();
+    assert!(hub.peers.statuses().is_empty());
+    let identity = Arc::new(crate::testkit::identity("a", &[]));
+    let peer = Peer { identity, fingerprints: vec![Fingerprint::Ed25519([7; 32])], tokens: vec![], enabled: true };
+    identities.set(vec![peer]).unwrap();
+    until(|| hub.peers.client("a").is_some()).await;
+    assert_eq!(hub.ask(&specific("a"), "/t/who").await, "a");
+    wire.cut();
+    until(|| hub.peers.statuses().is_empty()).await;
 }
 
 #[tokio::test]

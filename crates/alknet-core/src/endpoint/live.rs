@@ -21,7 +21,7 @@ pub(crate) struct Live {
 struct Entry {
     connection: Connection,
     auth: AuthContext,
-    /// The peer that the connection's key named when it began.
+    /// The peer that the connection's key named when it began; for a stranger's, the first that it has named since.
     peer: Option<std::sync::Arc<str>>,
     stop: CancellationToken,
 }
@@ -42,14 +42,18 @@ impl Live {
         Registered { live: self, id: connection.id(), stop }
     }
 
-    /// Cuts off every connection whose key no longer names the peer that it named at first.
+    /// Cuts off every connection whose key no longer names the peer that it named at first. Whoever has become known while
+    /// connected can be revoked, too.
     pub(crate) fn cut_off_revoked(&self) {
-        let revoked = |entry: &&Entry| {
+        let mut stops = Vec::new();
+        for entry in self.lock().values_mut() {
             let now = entry.auth.identity().map(|identity| identity.id.clone());
-            entry.peer.is_some() && entry.peer != now
-        };
-        let stops: Vec<_> =
-            self.lock().values().filter(revoked).map(|e| e.end(CloseCode::REVOKED, "access revoked")).collect();
+            if entry.peer.is_none() {
+                entry.peer = now;
+            } else if entry.peer != now {
+                stops.push(entry.end(CloseCode::REVOKED, "access revoked"));
+            }
+        }
         stop_after_grace(stops);
     }
 
@@ -96,5 +100,36 @@ pub(crate) struct Registered<'a> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         self.live.lock().remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Alpn, Fingerprint, Identity, MemoryIdentities, Peer, SingleStream};
+
+    fn peer(id: &str) -> Peer {
+        let identity = Arc::new(Identity { id: id.into(), scopes: vec![], resources: Default::default() });
+        Peer { identity, fingerprints: vec![Fingerprint::Ed25519([1; 32])], tokens: vec![], enabled: true }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_who_has_become_known_can_be_revoked() {
+        let (live, identities) = (Live::default(), Arc::new(MemoryIdentities::default()));
+        let auth = AuthContext::new([Fingerprint::Ed25519([1; 32])], identities.clone());
+        let (near, _far) = tokio::io::duplex(64);
+        let connection = Connection::new(SingleStream::new("pipe", near), Alpn::new("x").unwrap());
+        let registered = live.enter(&connection, &auth);
+        for peers in [vec![], vec![peer("alice")], vec![peer("alice")]] {
+            identities.set(peers).unwrap();
+            live.cut_off_revoked();
+            tokio::time::sleep(GRACE * 2).await;
+            assert!(!registered.stop.is_cancelled());
+        }
+        identities.set(vec![]).unwrap();
+        live.cut_off_revoked();
+        registered.stop.cancelled().await;
     }
 }

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use alknet_call::{CallClient, CallOptions};
+use alknet_call::{CallClient, CallOptions, ClientError};
 use alknet_core::{Alpn, DialError, TransportChoice};
 use serde_json::Value;
 
 use super::Invocation;
 use super::dial::block_on;
+use super::output::Output;
 use crate::client;
+use crate::pairing::PairingError;
 
 /// A node on this machine answers at once, or not at all.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,18 +29,40 @@ pub(super) fn after_edit(invocation: &Invocation) {
                 output.warning(format_args!("other changes need a restart of the node: {}", names.join(", ")));
             }
         }
-        Err(error) if is_not_running(&error) => {
-            output.note("no node runs with this configuration now; the next start applies it")
-        }
-        Err(error) => output.warning(format_args!(
-            "a running node was not told ({error:#}): systemctl reload alknet, or SIGHUP to its process"
-        )),
+        Err(error) => untold(&error, output),
     }
 }
 
-/// Whether nobody listens where the node would.
-pub(super) fn is_not_running(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(DialError::Unreachable { .. }))
+/// Has the running node do something, or does it in the files where none can be asked; a node that runs all the same finds
+/// it there at its next reload. Says whether the node has done it.
+pub(super) fn by_node_or(
+    invocation: &Invocation,
+    operation: &str,
+    input: &Value,
+    in_files: impl FnOnce() -> Result<(), PairingError>,
+) -> anyhow::Result<bool> {
+    let error = match block_on(ask(invocation, operation, input)) {
+        Ok(_) => return Ok(true),
+        Err(error) => error,
+    };
+    if let Some(ClientError::Remote(_)) = error.downcast_ref() {
+        return Err(error);
+    }
+    in_files()?;
+    untold(&error, &invocation.output);
+    Ok(false)
+}
+
+/// Says that no node knows of a change yet.
+fn untold(error: &anyhow::Error, output: &Output) {
+    match error.downcast_ref() {
+        Some(DialError::Unreachable { .. }) => {
+            output.note("no node runs with this configuration now; the next start applies it")
+        }
+        _ => output.warning(format_args!(
+            "a running node was not told ({error:#}): systemctl reload alknet, or SIGHUP to its process"
+        )),
+    }
 }
 
 /// Calls an operation of the running node.

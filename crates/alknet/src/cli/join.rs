@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Invocation;
-use super::apply::{ask, is_not_running};
+use super::apply::by_node_or;
 use super::dial::{DialArgs, block_on};
 use super::report::UsageError;
 use crate::client::Resolved;
@@ -225,17 +225,12 @@ impl Here {
             let scopes = addition.scopes.iter().map(|scopes| ("scopes".to_owned(), texts(scopes)));
             input.extend(address.chain(scopes));
         }
-        match block_on(ask(invocation, "/peers/add", &input)) {
-            Ok(_) => Ok(true),
-            Err(error) if is_not_running(&error) => {
-                let (configured, own, now) = (self.configured.clone(), self.key.fingerprint(), Clock::system().now());
-                self.store.change(|ledger| ledger.add(addition, &Known { configured, own, now }))?;
-                Ok(false)
-            }
-            Err(error) => Err(error.context(
-                "this node is a peer there now, but the node here has not stored that: run the command again",
-            )),
-        }
+        let (configured, own, now) = (self.configured.clone(), self.key.fingerprint(), Clock::system().now());
+        let known = Known { configured, own, now };
+        by_node_or(invocation, "/peers/add", &input, || {
+            self.store.change(|ledger| ledger.add(addition, &known)).map(drop)
+        })
+        .context("this node is a peer there now, but that is not stored here: run the command again")
     }
 }
 
@@ -272,9 +267,6 @@ fn tell(
             "\"{id}\" may use {} here",
             or_none(scopes.iter().map(Scope::as_str).collect())
         )),
-    }
-    if !in_force {
-        output.note("no node runs with this configuration now; the next start applies it");
     }
     Ok(())
 }

@@ -8,8 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Invocation;
-use super::apply::{after_edit, ask, is_not_running};
-use super::dial::block_on;
+use super::apply::{after_edit, by_node_or};
 use crate::config::edit::Editor;
 use crate::config::{Address, PeerEntry, PeerId};
 use crate::pairing::{Joined, PairingError, Store};
@@ -123,13 +122,14 @@ fn joined(store: &Store, lenient: bool, invocation: &Invocation) -> Result<Joine
 
 /// Has the running node remove a peer that has joined, or does it where none runs.
 fn forget(id: &PeerId, store: &Store, invocation: &Invocation) -> anyhow::Result<()> {
-    match block_on(ask(invocation, "/peers/remove", &json!({ "id": id.as_str() }))) {
-        Ok(_) => invocation.output.note(format_args!("the running node has removed \"{id}\", which had joined")),
-        Err(error) if is_not_running(&error) => {
-            store.change(|ledger| ledger.remove(id))?;
-            invocation.output.note(format_args!("removed \"{id}\" from {}", store.peers_file().display()));
-        }
-        Err(error) => return Err(error),
+    let input = json!({ "id": id.as_str() });
+    let by_node = by_node_or(invocation, "/peers/remove", &input, || {
+        store.change(|ledger| ledger.remove(id))?;
+        invocation.output.note(format_args!("removed \"{id}\" from {}", store.peers_file().display()));
+        Ok(())
+    })?;
+    if by_node {
+        invocation.output.note(format_args!("the running node has removed \"{id}\", which had joined"));
     }
     Ok(())
 }

@@ -68,13 +68,14 @@ struct JoinInput {
 
 async fn join(node: Arc<Node>, context: OperationContext, input: JoinInput) -> Result<Value, CallError> {
     let key = context.peer.fingerprint.ok_or(PairingError::NoKey)?;
+    let remote = context.peer.remote.map(tracing::field::display);
     let token = TokenHash::of(&input.token);
     if !node.desk().may_open(&token) {
-        tracing::debug!(%key, remote = ?context.peer.remote, "somebody wants to join with a token that is not good");
+        tracing::debug!(%key, remote, "somebody wants to join with a token that is not good");
         return Err(PairingError::Refused.into());
     }
     let peer = node.change_peers(move |ledger, known| ledger.join(&token, key, known)).await?;
-    tracing::info!(peer = peer.id.as_str(), %key, remote = ?context.peer.remote, "a peer has joined");
+    tracing::info!(peer = peer.id.as_str(), %key, remote, "a peer has joined");
     Ok(json!({
         "id": peer.id.as_str(),
         "name": node.name(),

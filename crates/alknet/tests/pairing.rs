@@ -183,8 +183,6 @@ fn two_nodes_pair_while_they_run_and_part_again() {
     assert_eq!((&entry["scopes"], &entry["resources"]), (&json!(["tty:use"]), &json!({ "repo": ["site"] })));
 
     assert!(worker.ok(&["status", "hub"]).contains("you are      worker"));
-    let own = format!("{}@127.0.0.1:{}", "x", 1);
-    assert!(worker.fails(1, &["call", &own, "/x/y"]).contains("no fingerprint"));
     // The worker stays connected, so the hub sees it as one of its peers.
     let listed = || hub.json(&["call", &itself(&hub), "/services/list-peers"])["peers"][0]["connected"] == true;
     until("the worker connects", listed);
@@ -254,7 +252,8 @@ fn invitations_are_listed_replaced_revoked_and_expire() {
     let (first, second) = (hub.invite(&["guest"]), hub.invite(&["guest", "--scope", "tty:use"]));
     let list = hub.json(&["invite", "--list"]);
     assert_eq!((list.as_array().unwrap().len(), &list[0]["scopes"]), (1, &json!(["tty:use"])));
-    assert!(hub.ok(&["invite", "--list"]).contains("guest  in 59 min"));
+    let table = hub.ok(&["invite", "--list"]);
+    assert!(table.contains("guest  in ") && table.contains("tty:use"), "{table}");
     assert!(guest.fails(1, &["join", &first]).contains(REFUSAL));
     hub.ok(&["invite", "--revoke", "guest"]);
     assert!(guest.fails(1, &["join", &second]).contains(REFUSAL));
@@ -318,7 +317,8 @@ fn a_damaged_file_keeps_the_node_from_starting_and_is_named() {
         fs::write(node.state(name), "damaged").unwrap();
         let output = node.run(&["serve"], "");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && text.contains(name) && text.contains(said), "{text}");
+        assert!(text.contains(name) && text.contains(said), "{text}");
+        assert_eq!(output.status.code(), Some(2), "no supervisor is to start it again as it is");
         fs::remove_file(node.state(name)).unwrap();
     }
 }

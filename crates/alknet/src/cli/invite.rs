@@ -108,7 +108,7 @@ fn invite(id: &PeerId, args: InviteArgs, invocation: &Invocation) -> anyhow::Res
     if args.json {
         return invocation.output.json(&answer);
     }
-    if answer["known"] == true {
+    if answer.get("known") == Some(&Value::Bool(true)) {
         return Ok(());
     }
     let invited = serde_json::from_value(answer).context("the node does not say what became of the invitation")?;

@@ -1,5 +1,7 @@
 //! `alknet join`.
 
+mod here;
+
 use std::io::Read as _;
 use std::path::Path;
 
@@ -11,13 +13,12 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Invocation;
-use super::apply::by_node_or;
 use super::dial::{DialArgs, block_on};
-use super::report::UsageError;
 use crate::client::Resolved;
-use crate::config::{Config, PeerEntry, PeerId};
-use crate::pairing::{Addition, Clock, Known, PairingError, PairingLink, Store, all_peers};
+use crate::config::PeerId;
+use crate::pairing::PairingLink;
 use crate::{secrets, vault};
+use here::{Here, Stored};
 
 /// More than any link has.
 const MAX_INPUT: u64 = 4096;
@@ -122,116 +123,6 @@ fn known_already(info: &Value) -> serde_json::Result<Welcome> {
     let caller = &info["caller"];
     let answer = json!({ "id": caller["id"], "name": info["name"], "scopes": caller["scopes"] });
     Ok(Welcome { before: true, ..serde_json::from_value(answer)? })
-}
-
-/// This node, and what it knows of the other one.
-struct Here {
-    key: NodeKey,
-    configured: Vec<PeerEntry>,
-    store: Store,
-    peers: Vec<PeerEntry>,
-    /// Whom it knows the other node as.
-    known_as: Option<PeerId>,
-}
-
-/// What became of the other node's entry.
-struct Stored {
-    id: PeerId,
-    scopes: Vec<Scope>,
-    /// The configuration has it, so there was nothing to store.
-    configured: bool,
-    /// A running node has it in force.
-    in_force: bool,
-}
-
-impl Here {
-    /// Looks for what would be in the way, before the token is shown.
-    fn new(
-        link: &PairingLink,
-        config: &Config,
-        key: NodeKey,
-        args: &JoinArgs,
-        invocation: &Invocation,
-    ) -> anyhow::Result<Self> {
-        let own = key.fingerprint();
-        if link.fingerprint() == own {
-            return Err(PairingError::OwnKey.into());
-        }
-        let peers = all_peers(config, &invocation.environment, own)?;
-        let known = peers.iter().find(|peer| peer.fingerprints.contains(&link.fingerprint()));
-        let known_as = known.map(|peer| peer.id.clone());
-        let store = Store::new(config.state_dir(&invocation.environment));
-        let here = Self { key, configured: config.peers.clone(), store, known_as, peers };
-        match (&args.name, &here.known_as) {
-            (Some(name), Some(known)) if name != known => Err(PairingError::KeyKnown { id: known.clone() }.into()),
-            (Some(name), None) => here.is_free(name).map(|()| here),
-            _ => Ok(here),
-        }
-    }
-
-    fn is_free(&self, name: &PeerId) -> anyhow::Result<()> {
-        let taken = self.peers.iter().any(|peer| peer.id == *name);
-        let message = || format!("there is another peer \"{name}\" here: choose another name with --as NAME");
-        if taken { Err(UsageError(message()).into()) } else { Ok(()) }
-    }
-
-    /// What the other node is called here.
-    fn name(&self, welcome: &Welcome, args: &JoinArgs) -> anyhow::Result<PeerId> {
-        if let Some(name) = self.known_as.as_ref().or(args.name.as_ref()) {
-            return Ok(name.clone());
-        }
-        let again = "this node is a peer there now; run the command again with --as NAME";
-        let name: PeerId = welcome.name.parse().map_err(|error| UsageError(format!("{error}; {again}")))?;
-        self.is_free(&name).context(again)?;
-        Ok(name)
-    }
-
-    /// Makes the other node a peer of this one.
-    fn store(
-        &self,
-        link: &PairingLink,
-        welcome: &Welcome,
-        args: &JoinArgs,
-        invocation: &Invocation,
-    ) -> anyhow::Result<Stored> {
-        let id = self.name(welcome, args)?;
-        if let Some(entry) = self.configured.iter().find(|peer| peer.id == id) {
-            return Ok(Stored { id, scopes: entry.scopes.clone(), configured: true, in_force: true });
-        }
-        let before = self.peers.iter().find(|peer| peer.id == id).map(|peer| peer.scopes.clone());
-        let scopes = Some(args.scopes.clone()).filter(|scopes| !scopes.is_empty());
-        let addition = Addition {
-            id: id.clone(),
-            key: link.fingerprint(),
-            address: Some(link.address().clone()),
-            scopes: scopes.clone(),
-            resources: None,
-            connect: !args.no_connect,
-        };
-        let in_force = self.add(addition, invocation)?;
-        Ok(Stored { id, scopes: scopes.or(before).unwrap_or_default(), configured: false, in_force })
-    }
-
-    /// Has the running node do it, or does it where none runs. Says whether one runs.
-    fn add(&self, addition: Addition, invocation: &Invocation) -> anyhow::Result<bool> {
-        let mut input = json!({
-            "id": addition.id.as_str(),
-            "fingerprint": addition.key.to_string(),
-            "connect": addition.connect,
-        });
-        if let Some(input) = input.as_object_mut() {
-            let address = addition.address.iter().map(|address| ("address".to_owned(), address.as_str().into()));
-            let texts = |scopes: &Vec<Scope>| scopes.iter().map(Scope::as_str).collect::<Vec<_>>().into();
-            let scopes = addition.scopes.iter().map(|scopes| ("scopes".to_owned(), texts(scopes)));
-            input.extend(address.chain(scopes));
-        }
-        let (configured, own, now) = (self.configured.clone(), self.key.fingerprint(), Clock::system().now());
-        let known = Known { configured, own, now };
-        by_node_or(invocation, "/peers/add", &input, || {
-            self.store.change(|ledger| ledger.add(addition, &known)).map(drop)
-        })
-        .context("this node is a peer there now, but that is not stored here: run the command again")
-    }
 }
 
 fn tell(

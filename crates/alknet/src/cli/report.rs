@@ -12,9 +12,10 @@ use super::output::OutputError;
 use crate::config::ConfigErrors;
 use crate::config::edit::EditError;
 use crate::init::InitError;
+use crate::serve::StartError;
 use crate::vault::OpenVaultError;
 
-/// The exit code for a command line or a configuration that is wrong.
+/// The exit code for a command line or a file that is wrong: to try again as it is changes nothing.
 pub(super) const USAGE: u8 = 2;
 const FAILURE: u8 = 1;
 /// The exit code after Ctrl-C, as a shell has it.
@@ -36,9 +37,13 @@ pub(super) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    let usage = error
-        .chain()
-        .any(|cause| cause.is::<ConfigErrors>() || cause.is::<UsageError>() || cause.is::<DeniedWarnings>());
+    let damage = |cause: &StartError| matches!(cause, StartError::Pairing(error) if error.is_damage());
+    let usage = error.chain().any(|cause| {
+        cause.is::<ConfigErrors>()
+            || cause.is::<UsageError>()
+            || cause.is::<DeniedWarnings>()
+            || cause.downcast_ref().is_some_and(damage)
+    });
     if usage { USAGE } else { FAILURE }
 }
 

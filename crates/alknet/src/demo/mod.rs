@@ -32,6 +32,7 @@ pub(crate) fn run(color: bool) -> anyhow::Result<()> {
     scenes::imports(&fleet, &weather, &show)?;
     scenes::decoy(&fleet, &show)?;
     scenes::strangers(&fleet, &show)?;
+    scenes::pairing(&fleet, &show)?;
     scenes::revocation(&mut fleet, &show)?;
     fleet.stop()?;
     show.title(&format!(

@@ -182,6 +182,19 @@ pub(super) fn strangers(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
     step(show, stranger, &["status", &impostor], "", Failure("another node than expected")).map(drop)
 }
 
+pub(super) fn pairing(fleet: &Fleet, show: &Show) -> anyhow::Result<()> {
+    show.title("A link that is good once: the stranger becomes a guest, while the hub runs");
+    let (hub, stranger) = (&fleet.hub, &fleet.stranger);
+    let said = step(show, hub, &["invite", "guest", "--scope", "tty:use"], "", Success("alknet://"))?;
+    let link = said.lines().find(|line| line.starts_with("alknet://")).context("no link was printed")?;
+    step(show, stranger, &["join", "-"], link, Success("this node is \"guest\" at \"hub\""))?;
+    step(show, stranger, &["status", "hub"], "", Success("you are      guest"))?;
+    step(show, hub, &["peer", "remove", "guest"], "", Success("removed \"guest\""))?;
+    show.say("");
+    show.say("The same link once more:");
+    step(show, stranger, &["join", "-"], link, Failure("this invitation is not good")).map(drop)
+}
+
 pub(super) fn revocation(fleet: &mut Fleet, show: &Show) -> anyhow::Result<()> {
     show.title("A peer that is removed loses its open connections at once; nobody else notices");
     // A request keeps the connection in use: the answer shows that the hub has taken the laptop in.

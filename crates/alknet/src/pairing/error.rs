@@ -105,6 +105,13 @@ pub enum PairingError {
     Background(#[from] tokio::task::JoinError),
 }
 
+impl PairingError {
+    /// Whether a file is damaged, which does not go away by itself.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Joined(_) | Self::Invitations { .. })
+    }
+}
+
 impl From<FileFailure> for PairingError {
     fn from(failure: FileFailure) -> Self {
         Self::Write { failure }

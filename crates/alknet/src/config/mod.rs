@@ -123,7 +123,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     reader.finish(config)
 }
 
-/// Parses a file that holds nothing but `[[peers]]`, as [`edit::peers_text`] writes them.
+/// Parses a file that holds nothing but `[[peers]]`, as pairing writes it.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the lines.

@@ -99,7 +99,7 @@ struct InviteInput {
 
 async fn invite(node: Arc<Node>, input: InviteInput) -> Result<Value, CallError> {
     let id = input.id.0;
-    let (address, source) = choose_address(input.address.map(|address| address.0), node.addresses())?;
+    let chosen = choose_address(input.address.map(|address| address.0), node.addresses());
     let token = JoinToken::generate()?;
     let expires = node.desk().clock.now() + input.expires_seconds.unwrap_or(DEFAULT_LIFETIME.as_secs());
     let invitation = Invitation {
@@ -110,10 +110,16 @@ async fn invite(node: Arc<Node>, input: InviteInput) -> Result<Value, CallError>
         expires,
     };
     let invited = node.change_peers(move |ledger, known| {
-        let is_known = input.unless_known && ledger.has(&invitation.id, known);
-        if is_known { Ok(None) } else { ledger.invite(invitation, known).map(Some) }
+        // Whoever is there needs no link, and so no address for it.
+        if input.unless_known && ledger.has(&invitation.id, known) {
+            return Ok(None);
+        }
+        let (address, source) = chosen?;
+        Ok(Some((ledger.invite(invitation, known)?, address, source)))
     });
-    let Some(replaces) = invited.await? else { return Ok(json!({ "id": id.as_str(), "known": true })) };
+    let Some((replaces, address, source)) = invited.await? else {
+        return Ok(json!({ "id": id.as_str(), "known": true }));
+    };
     tracing::info!(peer = id.as_str(), expires, "a peer is invited");
     let link = PairingLink::new(address.clone(), node.fingerprint(), token);
     let link = link.ok_or_else(|| CallError::internal("the node's key is no Ed25519 key"))?;

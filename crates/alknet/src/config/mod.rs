@@ -169,6 +169,11 @@ fn too_large(file: &Path) -> ConfigError {
 }
 
 impl Config {
+    /// The configured peers, as core's identity provider takes them.
+    pub fn peers(&self) -> Vec<alknet_core::Peer> {
+        self.peers.iter().map(PeerEntry::to_peer).collect()
+    }
+
     /// Where the node keeps its state: as configured, or where the environment has such things.
     pub fn state_dir(&self, environment: &Environment) -> PathBuf {
         match &self.node.state_dir {

@@ -83,7 +83,7 @@ fn everything_that_can_be_written_is_read() {
     assert_eq!((config.endpoint.listen.len(), config.endpoint.limits.max_connections), (3, 9));
     assert_eq!(config.vault, VaultSource::Seed { seed_file: "seed".into() });
     assert_eq!(config.endpoint.certificates[0].key, Path::new("key.pem"));
-    let peers: Vec<_> = config.peers.iter().map(PeerEntry::to_peer).collect();
+    let peers = config.peers();
     assert_eq!(peers[0].tokens, [alknet_core::TokenHash::of("abc")]);
     assert_eq!(peers[0].identity.resources["repo"], ["site"]);
     assert!(!peers[1].enabled);

@@ -130,7 +130,7 @@ with subtest("an error changes nothing, not even what is right beside it"):
         edit(HTTP_OFF)
         said = f"journalctl -u alknet -o cat | grep -F 'was not reloaded' | grep -F {shlex.quote(reason)}"
         hub.wait_until_succeeds(said)
-        refused(alice, call_command("hub", "/config/reload"), "/config/reload failed")
+        refused(alice, call_command("hub", "/config/reload"), reason)
         bob.succeed(f"curl -sSk https://hub:{PORT}/healthz | grep -x ok", shows("second"))
         assert sorted(info()["alpns"]) == CALL_AND_HTTP
         hub.succeed(f"cp -p /tmp/good {CONFIG}", "cp -p /tmp/chain.pem /etc/alknet/chain.pem")

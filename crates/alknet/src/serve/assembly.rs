@@ -173,8 +173,9 @@ async fn reload_operation(node: Weak<Node>) -> Result<serde_json::Value, CallErr
             report.log();
             Ok(report.to_json())
         }
-        Err(error @ ReloadError::Config(_)) => Err(CallError::invalid_input(error.to_string())),
-        Err(error) => Err(CallError::internal(error)),
+        Err(error @ ReloadError::Background(_)) => Err(CallError::internal(error)),
+        // Whoever may reload may know what is wrong with what the configuration names.
+        Err(error) => Err(CallError::invalid_input(format!("{:#}", anyhow::Error::from(error)))),
     }
 }
 

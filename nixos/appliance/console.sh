@@ -3,7 +3,7 @@ readonly words=/var/lib/alknet-identity/words.cred
 readonly code=/run/alknet-pairing/code
 
 identity() { alknet id --json 2>/dev/null | jq --raw-output '"\(.name)  \(.fingerprint)"' || true; }
-addresses() { ip -json -brief address show up scope global | jq --raw-output '[.[].addr_info[].local] | join("  ")'; }
+addresses() { ip -json -brief address show up scope global | jq --raw-output '[.[].addr_info[]?.local | strings] | join("  ")'; }
 paired() { alknet peer list --json 2>/dev/null | jq --exit-status --arg owner "$ALKNET_OWNER" 'any(.[]; .id == $owner)' >/dev/null; }
 state() { systemctl is-active alknet.service || true; }
 
@@ -64,14 +64,17 @@ install_to_disk() {
 
 while true; do
   draw
-  if read -rsn1 -t 30 key; then
-    case "$key" in
-      j) join ;;
-      n) systemctl restart alknet-pairing.service ;;
-      r) systemctl reboot ;;
-      s) systemctl poweroff ;;
-      w) if [ -e "$words" ]; then show_words; fi ;;
-      i) if [ -n "${ALKNET_INSTALLS:-}" ]; then install_to_disk; fi ;;
-    esac
-  fi
+  key=''
+  status=0
+  read -rsn1 -t 30 key || status=$?
+  # Over 128 says that nothing came in time; anything else, that there is no terminal any more.
+  if ((status > 0 && status <= 128)); then exit 1; fi
+  case "$key" in
+    j) join ;;
+    n) systemctl restart alknet-pairing.service || pause ;;
+    r) systemctl reboot ;;
+    s) systemctl poweroff ;;
+    w) if [ -e "$words" ]; then show_words; fi ;;
+    i) if [ -n "${ALKNET_INSTALLS:-}" ]; then install_to_disk; fi ;;
+  esac
 done

@@ -12,20 +12,10 @@ let
     runtimeInputs = [
       config.services.alknet.package
       pkgs.coreutils
+      pkgs.iproute2
+      pkgs.jq
     ];
-    text = ''
-      umask 077
-      alknet invite ${
-        lib.escapeShellArgs (
-          [ appliance.owner ]
-          ++ lib.concatMap (scope: [
-            "--scope"
-            scope
-          ]) appliance.ownerScopes
-        )
-      } --expires 30d --qr --unless-joined >/run/alknet-pairing/new
-      mv /run/alknet-pairing/new /run/alknet-pairing/code
-    '';
+    text = builtins.readFile ./alknet-pairing.sh;
   };
 in
 {
@@ -41,7 +31,15 @@ in
     ];
     serviceConfig = {
       Type = "oneshot";
-      ExecStart = lib.getExe pairing;
+      ExecStart = "${lib.getExe pairing} ${
+        lib.escapeShellArgs (
+          [
+            appliance.owner
+            (toString config.services.alknet.port)
+          ]
+          ++ appliance.ownerScopes
+        )
+      }";
       RuntimeDirectory = "alknet-pairing";
       RuntimeDirectoryMode = "0700";
       RuntimeDirectoryPreserve = true;

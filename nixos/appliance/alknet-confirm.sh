@@ -14,6 +14,9 @@ for _ in {1..60}; do
     bootctl set-default "$entry"
     rm -- "$trial"
     echo "$system is the system from now on"
+    # As many as the boot loader offers; what no system needs goes.
+    nix-env --profile "$profile" --delete-generations +3
+    nix-store --gc --quiet
     exit 0
   fi
   sleep 5

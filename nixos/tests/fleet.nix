@@ -65,7 +65,9 @@ let
       text = builtins.hashString "sha512" machine.seed;
       mode = "0600";
     };
+    # A user's machine has a key and a configuration, and no node that would serve nothing.
     systemd.services.alknet.wantedBy = lib.mkIf (!(machine.serve or true)) (lib.mkForce [ ]);
+    warnings = lib.mkIf (!(machine.serve or true)) (lib.mkForce [ ]);
   };
 
   # The next generation of a machine, which a script switches to.

@@ -1,9 +1,8 @@
 //! Base 32 (RFC 4648 §6) in lower case and without padding: what it makes can be read aloud, and in upper case it is in the
 //! small alphabet of QR codes.
 
+use data_encoding::BASE32_NOPAD_NOCASE;
 use zeroize::Zeroizing;
-
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// How many characters so many bytes have.
 pub(super) const fn length(bytes: usize) -> usize {
@@ -12,40 +11,20 @@ pub(super) const fn length(bytes: usize) -> usize {
 
 /// Appends bytes to a text, which should have room for them: growing would leave a part of a secret in freed memory.
 pub(super) fn encode(bytes: &[u8], text: &mut String) {
-    let (mut buffer, mut bits) = (0u32, 0);
-    let mut push = |index: u32| text.extend(ALPHABET.get(index as usize & 31).map(|byte| char::from(*byte)));
-    for byte in bytes {
-        buffer = (buffer << 8) | u32::from(*byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            push(buffer >> bits);
-        }
-    }
-    if bits > 0 {
-        push(buffer << (5 - bits));
+    let start = text.len();
+    BASE32_NOPAD_NOCASE.encode_append(bytes, text);
+    if let Some(encoded) = text.get_mut(start..) {
+        encoded.make_ascii_lowercase();
     }
 }
 
 /// The bytes of a text in either case. There is one text for each bytes: one with other bits behind the last is refused.
 pub(super) fn decode<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
-    if text.len() != length(N) {
-        return None;
-    }
     let mut bytes = Zeroizing::new([0; N]);
-    let mut free = bytes.iter_mut();
-    let (mut buffer, mut bits) = (0u32, 0);
-    for letter in text.bytes() {
-        let digit = ALPHABET.iter().position(|known| *known == letter.to_ascii_lowercase())?;
-        buffer = (buffer << 5) | u32::try_from(digit).ok()?;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            *free.next()? = (buffer >> bits) as u8;
-            buffer &= (1 << bits) - 1;
-        }
-    }
-    (buffer == 0).then_some(bytes)
+    // It wants a place of exactly the length that the text asks for.
+    let has_length = text.len() == length(N);
+    let decoded = has_length.then(|| BASE32_NOPAD_NOCASE.decode_mut(text.as_bytes(), &mut *bytes))?;
+    decoded.is_ok().then_some(bytes)
 }
 
 #[cfg(test)]

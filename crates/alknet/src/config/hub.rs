@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_peer_that_is_not_there_may_join_and_a_prefix_that_is_taken_is_an_error() {
         let unknown = ENTRY.replace("worker-a", "worker-b");
-        let config = read(&format!("[http]\nenable = true\n{unknown}{unknown}")).unwrap();
+        let config = read(&format!("[call]\nenable = true\n{unknown}{unknown}")).unwrap();
         let warnings = config.warnings();
         assert!(warnings[0].contains("\"worker-b\"") && warnings[0].contains("unless it joins"), "{warnings:?}");
         assert_eq!(warnings.len(), 1);

@@ -6,7 +6,7 @@ use alknet_core::at_least;
 use serde::Deserialize;
 use url::Url;
 
-use crate::OutboundConfig;
+use crate::{McpConfig, OutboundConfig};
 use crate::decoy::DecoyConfig;
 
 /// The limits of HTTP, as the `[http]` section of the configuration has them. All are on by default.
@@ -67,6 +67,8 @@ pub struct HttpConfig {
     pub outbound: OutboundConfig,
     /// Which pages of other sites may use the node from within a browser.
     pub cors: CorsConfig,
+    /// The operations as tools of the Model Context Protocol.
+    pub mcp: McpConfig,
 }
 
 /// The `[http.cors]` section: cross-origin resource sharing. It is off as long as it names no origin. With origins, a
@@ -145,6 +147,7 @@ impl Default for HttpConfig {
             decoy: None,
             outbound: OutboundConfig::default(),
             cors: CorsConfig::default(),
+            mcp: McpConfig::default(),
         }
     }
 }
@@ -164,6 +167,12 @@ impl HttpConfig {
 
     pub(crate) fn ping(&self) -> Duration {
         Duration::from_secs(self.ping_seconds.into())
+    }
+
+    /// How long an answer that is a stream may take to begin, before its head is sent without it.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn patience(&self) -> Duration {
+        self.heartbeat().min(self.request_timeout() / 2)
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {

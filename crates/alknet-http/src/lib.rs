@@ -33,6 +33,7 @@ mod config;
 pub mod decoy;
 #[doc(hidden)]
 pub mod fuzzing;
+mod mcp;
 mod openapi;
 mod outbound;
 mod server;
@@ -40,6 +41,9 @@ mod server;
 mod testkit;
 
 pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
+pub use mcp::{Host, InvalidHost, McpConfig};
+#[cfg(feature = "mcp")]
+pub use mcp::{McpServer, McpSessions};
 pub use openapi::export::{ApiInfo, Exporter, openapi_for, to_openapi};
 pub use openapi::import::{
     DescriptionError, FromOpenApi, ImportError, ImportOptions, Offered, Source as DescriptionSource,

@@ -9,7 +9,8 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::environment::Environment;
 
-const DEFAULT_FILTER: &str = "info";
+/// What clients of the Model Context Protocol do and say is in lines of the node's own; the library has many more.
+const DEFAULT_FILTER: &str = "info,rmcp=off";
 
 /// Starts logging, once per process.
 ///

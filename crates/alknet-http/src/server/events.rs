@@ -235,7 +235,7 @@ const LAST_WORDS: Duration = Duration::from_millis(600);
 
 /// Resolves, with the reason, when a subscription has to end: its caller may no longer have it, its resource is gone, or the
 /// node shuts down.
-pub(super) fn over(
+pub(crate) fn over(
     registry: Arc<Registry>,
     grant: Grant,
     auth: AuthContext,

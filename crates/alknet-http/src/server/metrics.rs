@@ -51,7 +51,7 @@ impl std::fmt::Display for Escaped<'_> {
 
 /// What a request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     /// An operation, answered in one piece.
     Operation,
     /// An operation, answered with events.
@@ -64,14 +64,17 @@ pub(super) enum Route {
     Metrics,
     /// `/openapi.json`.
     Description,
+    /// `/mcp`.
+    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "nothing is there then"))]
+    Mcp,
     /// What the assembly has added, and what took too long.
     Other,
     /// Anything, from somebody without a valid token.
     Unauthenticated,
 }
 
-const ROUTES: [&str; 8] =
-    ["operation", "events", "websocket", "health", "metrics", "openapi", "other", "unauthenticated"];
+const ROUTES: [&str; 9] =
+    ["operation", "events", "websocket", "health", "metrics", "openapi", "mcp", "other", "unauthenticated"];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 

@@ -15,11 +15,19 @@ mod leftover;
 mod linger;
 mod metrics;
 mod operation;
-mod problem;
+pub(crate) mod problem;
 mod progress;
 mod site;
 mod token;
 mod websocket;
 
+#[cfg(feature = "mcp")]
+pub(crate) use cors::Cors;
+#[cfg(feature = "mcp")]
+pub(crate) use events::over as subscription_over;
 pub use handler::{HttpHandler, HttpHandlerBuilder};
+#[cfg(feature = "mcp")]
+pub(crate) use metrics::Route;
 pub use site::Caller;
+#[cfg(feature = "mcp")]
+pub(crate) use site::of;

@@ -20,6 +20,8 @@ use serde_json::Value;
 
 use document::Frame;
 use operation::Described;
+#[cfg(feature = "mcp")]
+pub(crate) use operation::{description, summary};
 
 pub use exporter::Exporter;
 

@@ -87,7 +87,7 @@ fn needs_input(spec: &OperationSpec) -> bool {
 }
 
 /// The first sentence of the description; without one, the name.
-fn summary(spec: &OperationSpec) -> String {
+pub(crate) fn summary(spec: &OperationSpec) -> String {
     let line = spec.description.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or(spec.name.as_str());
     let sentence = line.split_once(". ").map_or(line, |(sentence, _)| sentence);
     let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
@@ -98,7 +98,7 @@ fn summary(spec: &OperationSpec) -> String {
 }
 
 /// The description, and what the schemas do not tell of the resources that it is about.
-fn description(spec: &OperationSpec) -> String {
+pub(crate) fn description(spec: &OperationSpec) -> String {
     let mut text = spec.description.clone();
     if let Some((resource, path)) = spec.resource.as_ref().and_then(|r| r.id_path.as_ref().map(|path| (r, path))) {
         let kind = &resource.kind;

@@ -1,0 +1,236 @@
+//! One call of a tool.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alknet_call::{
+    CallError, ErrorCode, EventStream, Grant, OperationContext, OperationKind, OperationSpec, Registry, Run, Started,
+};
+use alknet_core::BoxFuture;
+use futures_util::StreamExt as _;
+use rmcp::model::{CallToolResult, ProgressNotificationParam, ProgressToken};
+use rmcp::{Peer, RoleServer};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use super::audit::Audit;
+use super::bearer::Bearer;
+use super::session::Session;
+use super::{name, result, shape};
+use crate::McpConfig;
+use crate::server::subscription_over;
+
+/// Why a subscription has no more events: it has ended by itself, or its time is over.
+pub(super) const BY_ITSELF: &str = "end";
+pub(super) const TIME_LIMIT: &str = "time limit";
+
+/// How a call that the client asks for may be run.
+pub(super) struct Call<'a> {
+    pub(super) registry: &'a Arc<Registry>,
+    pub(super) config: &'a McpConfig,
+    pub(super) bearer: &'a Bearer,
+    /// The session that it comes in, if it comes in one.
+    pub(super) session: Option<&'a Arc<Session>>,
+    pub(super) progress: Option<Progress>,
+}
+
+/// Where the events of a subscription go at once.
+pub(super) struct Progress {
+    pub(super) token: ProgressToken,
+    pub(super) peer: Peer<RoleServer>,
+}
+
+/// Why there is no result.
+pub(super) enum NoResult {
+    /// There is no such tool, or none for this bearer: it cannot tell.
+    NoTool,
+    /// The call failed.
+    Error(CallError),
+}
+
+impl From<CallError> for NoResult {
+    fn from(error: CallError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Call<'_> {
+    pub(super) async fn run(
+        mut self,
+        tool: &str,
+        arguments: Option<rmcp::model::JsonObject>,
+        forwarded_for: Option<Value>,
+        audit: &Audit,
+    ) -> Result<CallToolResult, NoResult> {
+        let name = name::operation(tool).ok_or(NoResult::NoTool)?;
+        let Some(identity) = self.bearer.auth.identity() else {
+            let message = "the bearer token is not known to this node any more";
+            return Err(CallError::new(ErrorCode::Unauthenticated, message).into());
+        };
+        let limit = self.config.call_timeout();
+        let mut context = OperationContext::new(audit.request.clone(), Some(identity), self.bearer.peer.clone(), limit);
+        context.forwarded_for = forwarded_for;
+        let admitted = self.registry.admit(name.as_str(), context).map_err(not_for_you)?;
+        let (spec, kind) = (admitted.spec().clone(), admitted.kind());
+        let Started { grant, run, .. } = admitted.start(shape::input(&spec, arguments))?;
+        let over = self.over(grant);
+        match (kind, run) {
+            (OperationKind::Call, Run::Call(call)) => {
+                let output = tokio::select! {
+                    output = tokio::time::timeout(limit, call) => output.unwrap_or_else(|_| Err(timeout(&spec, limit)))?,
+                    error = over => return Err(error.into()),
+                };
+                Ok(result::of_output(&spec, output, self.config.max_result())?)
+            }
+            (OperationKind::Subscription, Run::Subscription(events)) => {
+                let mut kept = Kept::new(self.config.max_result());
+                let ended = tokio::select! {
+                    ended = self.follow(events, &mut kept) => ended,
+                    error = over => Err(error),
+                };
+                Ok(kept.into_result(ended)?)
+            }
+            // A kind that is made later than this.
+            _ => Err(CallError::invalid_input(format!("/{} cannot be called as a tool", spec.name)).into()),
+        }
+    }
+
+    /// Resolves when the bearer may no longer have it.
+    fn over(&self, grant: Grant) -> BoxFuture<'static, CallError> {
+        subscription_over(self.registry.clone(), grant, self.bearer.auth.clone(), self.bearer.below.clone())
+    }
+
+    /// Takes events and passes them on, until there are no more or the time is over.
+    async fn follow(&mut self, mut events: EventStream, kept: &mut Kept) -> Result<&'static str, CallError> {
+        let end = Instant::now() + self.config.max_subscription();
+        let mut number = 0_u64;
+        loop {
+            if let Some(session) = self.session {
+                // Nothing is taken for a client that is not there: it may come back.
+                session.present().await;
+            }
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = sleep_until(end) => return Ok(TIME_LIMIT),
+            };
+            match event {
+                Some(event) => {
+                    number += 1;
+                    self.pass_on(number, kept.keep(event?)).await;
+                }
+                None => return Ok(BY_ITSELF),
+            }
+        }
+    }
+
+    /// Waits until the client has room for it, so that a slow one slows the subscription.
+    async fn pass_on(&mut self, number: u64, event: String) {
+        let Some(Progress { token, peer }) = &self.progress else { return };
+        #[expect(clippy::cast_precision_loss, reason = "the protocol counts in floating point")]
+        let progress = ProgressNotificationParam::new(token.clone(), number as f64).with_message(event);
+        // A client that is gone gets none; the call ends with it.
+        let _ = peer.notify_progress(progress).await;
+    }
+}
+
+/// A caller cannot tell what it may not call from what is not there.
+fn not_for_you(error: CallError) -> NoResult {
+    match error.code {
+        ErrorCode::NotFound | ErrorCode::Forbidden | ErrorCode::Unauthenticated => NoResult::NoTool,
+        _ => NoResult::Error(error),
+    }
+}
+
+fn timeout(spec: &OperationSpec, limit: Duration) -> CallError {
+    CallError::new(ErrorCode::Timeout, format!("/{} did not answer within {limit:?}", spec.name))
+}
+
+/// The last events of a subscription.
+struct Kept {
+    events: VecDeque<(Value, usize)>,
+    bytes: usize,
+    most: usize,
+    cut: u64,
+}
+
+impl Kept {
+    fn new(most: usize) -> Self {
+        // What stands around the events has room, too.
+        Self { events: VecDeque::new(), bytes: 0, most: most.saturating_sub(128), cut: 0 }
+    }
+
+    /// Keeps an event, and lets go of the first ones if there are too many; gives it as text.
+    fn keep(&mut self, event: Value) -> String {
+        let text = event.to_string();
+        // And a comma.
+        let size = text.len() + 1;
+        self.bytes += size;
+        self.events.push_back((event, size));
+        while self.bytes > self.most {
+            let Some((_, size)) = self.events.pop_front() else { break };
+            self.bytes -= size;
+            self.cut += 1;
+        }
+        text
+    }
+
+    fn into_result(self, ended: Result<&'static str, CallError>) -> Result<CallToolResult, CallError> {
+        let events: Vec<_> = self.events.into_iter().map(|(event, _)| event).collect();
+        match ended {
+            Ok(ended) => {
+                let content = json!({ "events": events, "cut": self.cut, "ended": ended });
+                result::of_structured(content, usize::MAX)
+            }
+            // What came before it is not lost.
+            Err(error) if !events.is_empty() => {
+                let mut details = json!({ "events": events, "cut": self.cut });
+                if let (Some(fields), Some(more)) = (details.as_object_mut(), error.details.clone()) {
+                    fields.insert("details".to_owned(), more);
+                }
+                Err(error.with_details(details))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn structured(kept: Kept) -> Value {
+        kept.into_result(Ok(BY_ITSELF)).map(|result| result.structured_content.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_error_has_what_came_before_it() {
+        let mut kept = Kept::new(1000);
+        kept.keep(json!(1));
+        let error = kept.into_result(Err(CallError::declared("BUSY", "later").with_details(json!("x")))).unwrap_err();
+        assert_eq!(error.details, Some(json!({ "events": [1], "cut": 0, "details": "x" })));
+        let plain = CallError::declared("BUSY", "later");
+        assert_eq!(Kept::new(1000).into_result(Err(plain.clone())).unwrap_err(), plain);
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_events_are_kept_and_the_others_counted(
+            sizes in prop::collection::vec(0usize..200, 0..50),
+            most in 128usize..2000,
+        ) {
+            let mut kept = Kept::new(most);
+            for (number, size) in sizes.iter().enumerate() {
+                kept.keep(json!([number, "x".repeat(*size)]));
+            }
+            let result = structured(kept);
+            let events = result["events"].as_array().unwrap();
+            prop_assert!(result.to_string().len() <= most.max(128));
+            prop_assert_eq!(result["cut"].as_u64().unwrap() as usize + events.len(), sizes.len());
+            for (event, number) in events.iter().rev().zip((0..sizes.len()).rev()) {
+                prop_assert_eq!(&event[0], &json!(number));
+            }
+        }
+    }
+}

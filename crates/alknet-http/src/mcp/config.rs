@@ -46,7 +46,7 @@ pub struct McpConfig {
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_subscription_seconds: u32,
     /// The longest result, in bytes of JSON: a longer output is an error, and of a subscription's events the last ones
-    /// are kept. It is sent twice, structured and as text. At least 1024. Default: 1 MiB.
+    /// are kept, or the first ones if the client asks for no progress. It is sent twice, structured and as text. At least 1024. Default: 1 MiB.
     #[serde(deserialize_with = "at_least::<1024, _, _>")]
     pub max_result_bytes: u32,
     /// How many tools one answer lists. Default: 250.

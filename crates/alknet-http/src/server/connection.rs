@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Poll;
 
 use alknet_call::CallerInfo;
 use alknet_core::{AuthContext, BiStream, Connection};
@@ -16,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::hang_up::{Audible, Listen};
 use super::io::Io;
 use super::leftover::Leftover;
 use super::linger::{Lingering, Unread};
@@ -25,19 +28,28 @@ use crate::HttpConfig;
 use crate::decoy::{Credentials, Front, http2_settings};
 
 /// The other end of an HTTP connection, as far as its requests need to know.
-pub(super) struct Client {
+pub(crate) struct Client {
     /// What TLS knows of it, and the means to resolve a token.
     pub(super) auth: AuthContext,
     pub(super) peer: Arc<CallerInfo>,
     /// What carries the HTTP connection.
-    pub(super) below: Connection,
+    pub(crate) below: Connection,
     /// What goes on after hyper has let go of the connection.
     pub(super) upgraded: TaskTracker,
     /// The connection is gone, and what was made of it has to go, too.
     pub(super) gone: CancellationToken,
+    /// Hears it go, over `http/1.1`. Over `h2` hyper does, and gives its requests up.
+    pub(super) listener: OnceLock<Weak<dyn Listen>>,
 }
 
 impl Client {
+    /// Resolves when the client has gone away, or has ended its side, while it is being answered. For the task that answers.
+    #[cfg(feature = "mcp")]
+    pub(crate) async fn hung_up(&self) {
+        let listener = self.listener.get().and_then(Weak::upgrade);
+        poll_fn(|cx| listener.as_ref().map_or(Poll::Pending, |listener| listener.poll_end(cx))).await;
+    }
+
     /// Where it came in, for the addresses that a decoy names.
     pub(super) fn front(&self) -> Front {
         front(&self.below)
@@ -60,7 +72,7 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(site: Arc<Site>, below: Connection, auth: AuthContext, peer: Arc<CallerInfo>) -> Self {
         let (upgraded, gone) = (TaskTracker::new(), CancellationToken::new());
-        Self { site, client: Arc::new(Client { auth, peer, below, upgraded, gone }) }
+        Self { site, client: Arc::new(Client { auth, peer, below, upgraded, gone, listener: OnceLock::new() }) }
     }
 
     /// Serves it to its end, and that of whatever its requests have made of it.
@@ -99,7 +111,8 @@ impl Http {
         let Self { site, client } = self;
         let (builder, below) = (http1(site.config()), client.below.clone());
         let unread = Unread::default();
-        let io = Lingering::new(io, unread.clone());
+        let io = Audible::new(Lingering::new(io, unread.clone()));
+        client.listener.get_or_init(|| io.listener());
         let service = service_fn(move |request: Request<Incoming>| {
             let (site, client) = (site.clone(), client.clone());
             let request = request.map(|body| Body::new(unread.watch(body)));

@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{event_id, problem};
 
 /// What is sent in the place of silence. Clients do not see it.
-const COMMENT: &[u8] = b":\n\n";
+pub(crate) const COMMENT: &[u8] = b":\n\n";
 
 /// The last event. It has data, as clients take no event without.
 const END: &[u8] = b"event: end\ndata: {}\n\n";
@@ -60,7 +60,7 @@ enum State {
 
 /// Tells when nothing was sent for a while. The timer runs to its end whatever is sent, and then goes on for what is left:
 /// so an event costs no timer.
-struct Silence {
+pub(crate) struct Silence {
     limit: Duration,
     since: Instant,
     timer: Pin<Box<Sleep>>,
@@ -82,7 +82,7 @@ impl<H: Send + Unpin + 'static> Events<H> {
             Some(Some(Err(error))) => return Err(error),
             other => other,
         };
-        let silence = Silence { limit: heartbeat, since: Instant::now(), timer: Box::pin(sleep(heartbeat)) };
+        let silence = Silence::new(heartbeat);
         let source = Arc::new(Source { state: Mutex::new(State::Running(outputs)), reader: AtomicWaker::new() });
         // It must not keep what a client has let go of.
         let watched = Arc::downgrade(&source);
@@ -144,7 +144,13 @@ impl Source {
 }
 
 impl Silence {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Begins now.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, since: Instant::now(), timer: Box::pin(sleep(limit)) }
+    }
+
+    /// Ready when it has lasted for the limit.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let until = self.since + self.limit;
             if until <= Instant::now() {
@@ -155,7 +161,8 @@ impl Silence {
         Poll::Pending
     }
 
-    fn broken(&mut self) {
+    /// Begins it anew.
+    pub(crate) fn broken(&mut self) {
         self.since = Instant::now();
     }
 }

@@ -10,6 +10,7 @@ mod cors;
 mod event_id;
 mod events;
 mod handler;
+mod hang_up;
 mod io;
 mod leftover;
 mod linger;
@@ -24,7 +25,7 @@ mod websocket;
 #[cfg(feature = "mcp")]
 pub(crate) use cors::Cors;
 #[cfg(feature = "mcp")]
-pub(crate) use events::over as subscription_over;
+pub(crate) use events::{COMMENT, Silence, over as subscription_over};
 pub use handler::{HttpHandler, HttpHandlerBuilder};
 #[cfg(feature = "mcp")]
 pub(crate) use metrics::Route;

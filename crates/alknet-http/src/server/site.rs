@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use alknet_call::{CallError, CallerInfo, ErrorCode, Registry};
-use alknet_core::{AuthContext, Connection, Identity, ProtocolHandler, Scope};
+use alknet_core::{AuthContext, Identity, ProtocolHandler, Scope};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
@@ -43,9 +43,9 @@ pub struct Caller {
     pub auth: AuthContext,
     /// The connection that the request came over.
     pub peer: Arc<CallerInfo>,
-    /// What carries the HTTP connection.
+    /// The other end of that.
     #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "only what outlasts requests needs it"))]
-    pub(crate) below: Connection,
+    pub(crate) client: Arc<Client>,
 }
 
 impl fmt::Debug for Caller {
@@ -220,7 +220,7 @@ impl Site {
             }
             (.., Some(more)) => {
                 let auth = visit.auth(request.headers());
-                let caller = Caller { identity: visit.identity.clone(), auth, peer: visit.client.peer.clone(), below: visit.client.below.clone() };
+                let caller = Caller { identity: visit.identity.clone(), auth, peer: visit.client.peer.clone(), client: visit.client.clone() };
                 request.extensions_mut().insert(caller);
                 request.extensions_mut().insert(visit);
                 let Ok(response) = more.clone().oneshot(request).await;

@@ -16,22 +16,23 @@ use tokio::time::{Instant, sleep_until};
 
 use super::audit::Audit;
 use super::bearer::Bearer;
-use super::session::Session;
+use super::session::Reading;
 use super::{name, result, shape};
 use crate::McpConfig;
 use crate::server::subscription_over;
 
-/// Why a subscription has no more events: it has ended by itself, or its time is over.
+/// Why a subscription has no more events: it has ended by itself, its time is over, or there is no room for more.
 pub(super) const BY_ITSELF: &str = "end";
 pub(super) const TIME_LIMIT: &str = "time limit";
+pub(super) const SIZE_LIMIT: &str = "size limit";
 
 /// How a call that the client asks for may be run.
 pub(super) struct Call<'a> {
     pub(super) registry: &'a Arc<Registry>,
     pub(super) config: &'a McpConfig,
     pub(super) bearer: &'a Bearer,
-    /// The session that it comes in, if it comes in one.
-    pub(super) session: Option<&'a Arc<Session>>,
+    /// Whether its client is there, if it may go and come back.
+    pub(super) reading: Option<&'a Reading>,
     pub(super) progress: Option<Progress>,
 }
 
@@ -84,7 +85,7 @@ impl Call<'_> {
                 Ok(result::of_output(&spec, output, self.config.max_result())?)
             }
             (OperationKind::Subscription, Run::Subscription(events)) => {
-                let mut kept = Kept::new(self.config.max_result());
+                let mut kept = Kept::new(self.config.max_result(), self.progress.is_some());
                 let ended = tokio::select! {
                     ended = self.follow(events, &mut kept) => ended,
                     error = over => Err(error),
@@ -106,9 +107,9 @@ impl Call<'_> {
         let end = Instant::now() + self.config.max_subscription();
         let mut number = 0_u64;
         loop {
-            if let Some(session) = self.session {
+            if let Some(reading) = self.reading {
                 // Nothing is taken for a client that is not there: it may come back.
-                session.present().await;
+                reading.present().await;
             }
             let event = tokio::select! {
                 event = events.next() => event,
@@ -120,6 +121,10 @@ impl Call<'_> {
                     self.pass_on(number, kept.keep(event?)).await;
                 }
                 None => return Ok(BY_ITSELF),
+            }
+            // Whoever gets no progress would never see what is let go of.
+            if self.progress.is_none() && kept.cut > 0 {
+                return Ok(SIZE_LIMIT);
             }
         }
     }
@@ -146,8 +151,10 @@ fn timeout(spec: &OperationSpec, limit: Duration) -> CallError {
     CallError::new(ErrorCode::Timeout, format!("/{} did not answer within {limit:?}", spec.name))
 }
 
-/// The last events of a subscription.
+/// The last events of a subscription, or the first ones.
 struct Kept {
+    /// Whether the last ones count.
+    last: bool,
     events: VecDeque<(Value, usize)>,
     bytes: usize,
     most: usize,
@@ -155,12 +162,12 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(most: usize) -> Self {
+    fn new(most: usize, last: bool) -> Self {
         // What stands around the events has room, too.
-        Self { events: VecDeque::new(), bytes: 0, most: most.saturating_sub(128), cut: 0 }
+        Self { last, events: VecDeque::new(), bytes: 0, most: most.saturating_sub(128), cut: 0 }
     }
 
-    /// Keeps an event, and lets go of the first ones if there are too many; gives it as text.
+    /// Keeps an event, and lets go of others if there are too many; gives it as text.
     fn keep(&mut self, event: Value) -> String {
         let text = event.to_string();
         // And a comma.
@@ -168,7 +175,8 @@ impl Kept {
         self.bytes += size;
         self.events.push_back((event, size));
         while self.bytes > self.most {
-            let Some((_, size)) = self.events.pop_front() else { break };
+            let gone = if self.last { self.events.pop_front() } else { self.events.pop_back() };
+            let Some((_, size)) = gone else { break };
             self.bytes -= size;
             self.cut += 1;
         }
@@ -206,21 +214,22 @@ mod tests {
 
     #[test]
     fn an_error_has_what_came_before_it() {
-        let mut kept = Kept::new(1000);
+        let mut kept = Kept::new(1000, true);
         kept.keep(json!(1));
         let error = kept.into_result(Err(CallError::declared("BUSY", "later").with_details(json!("x")))).unwrap_err();
         assert_eq!(error.details, Some(json!({ "events": [1], "cut": 0, "details": "x" })));
         let plain = CallError::declared("BUSY", "later");
-        assert_eq!(Kept::new(1000).into_result(Err(plain.clone())).unwrap_err(), plain);
+        assert_eq!(Kept::new(1000, true).into_result(Err(plain.clone())).unwrap_err(), plain);
     }
 
     proptest! {
         #[test]
-        fn the_last_events_are_kept_and_the_others_counted(
+        fn the_last_or_the_first_events_are_kept_and_the_others_counted(
             sizes in prop::collection::vec(0usize..200, 0..50),
             most in 128usize..2000,
+            last: bool,
         ) {
-            let mut kept = Kept::new(most);
+            let mut kept = Kept::new(most, last);
             for (number, size) in sizes.iter().enumerate() {
                 kept.keep(json!([number, "x".repeat(*size)]));
             }
@@ -228,8 +237,11 @@ mod tests {
             let events = result["events"].as_array().unwrap();
             prop_assert!(result.to_string().len() <= most.max(128));
             prop_assert_eq!(result["cut"].as_u64().unwrap() as usize + events.len(), sizes.len());
-            for (event, number) in events.iter().rev().zip((0..sizes.len()).rev()) {
-                prop_assert_eq!(&event[0], &json!(number));
+            let numbers = events.iter().map(|event| event[0].as_u64().unwrap() as usize);
+            if last {
+                prop_assert!(numbers.eq(sizes.len() - events.len()..sizes.len()));
+            } else {
+                prop_assert!(numbers.clone().is_sorted() && events.first().is_none_or(|event| event[0] == 0 || sizes[0] > 100));
             }
         }
     }

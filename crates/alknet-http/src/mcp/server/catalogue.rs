@@ -140,7 +140,7 @@ fn description(spec: &OperationSpec) -> String {
     let mut text = crate::openapi::export::description(spec);
     if spec.kind == OperationKind::Subscription {
         text += "\n\nFollows what happens: each event comes as a progress notification when it happens, to whoever asks for \
-            those, and the last ones are in the result, when there are no more or the time is over.";
+            those; and all that there is room for are in the result, when there are no more or the time is over.";
     }
     for error in &spec.errors {
         text += &format!("\n\nFails with `{}`: {}", error.code, error.description);

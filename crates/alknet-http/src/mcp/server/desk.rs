@@ -20,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::audit::Audit;
 use super::bearer::Bearer;
 use super::call::{Call, NoResult, Progress};
+use super::session::Reading;
 use super::visitor::Visitor;
 use super::{Shared, name, result};
 
@@ -55,11 +56,11 @@ impl Desk {
         let id = self.shared.next_request();
         let mut audit =
             Audit::begin(id, &request.name, identity.id.clone(), forwarded_for.as_ref(), bearer.peer.connection);
-        let tool = request.name.clone();
+        let (tool, reading) = (request.name.clone(), self.reading(context));
         let ran = tokio::select! {
-            ran = self.run(request, forwarded_for, &identity, bearer, context, &audit) => ran,
+            ran = self.run(request, forwarded_for, (bearer, &identity), context, reading.as_deref(), &audit) => ran,
             () = context.ct.cancelled() => return Err(given_up()),
-            () = self.abandoned() => return Err(given_up()),
+            () = self.abandoned(reading.as_deref()) => return Err(given_up()),
         };
         match ran {
             Ok(result) => {
@@ -81,27 +82,32 @@ impl Desk {
         &self,
         request: CallToolRequestParams,
         forwarded_for: Option<Value>,
-        identity: &Identity,
-        bearer: &Bearer,
+        (bearer, identity): (&Bearer, &Identity),
         context: &RequestContext<RoleServer>,
+        reading: Option<&Reading>,
         audit: &Audit,
     ) -> Result<CallToolResult, NoResult> {
         let Shared { registry, sessions, config, .. } = &*self.shared;
         let _slot = sessions.begin_call(identity, config.max_calls_per_peer)?;
         let progress = context.meta.get_progress_token().map(|token| Progress { token, peer: context.peer.clone() });
-        let call = Call { registry, config, bearer, session: self.visitor.session(), progress };
+        let call = Call { registry, config, bearer, reading, progress };
         call.run(&request.name, request.arguments, forwarded_for, audit).await
     }
 
+    /// Whether the client of this session is there for the answer to a request.
+    fn reading(&self, context: &RequestContext<RoleServer>) -> Option<Arc<Reading>> {
+        self.visitor.session().map(|session| session.reading_of(&context.id))
+    }
+
     /// Resolves when the client of this session is gone for good, or has not come back in time.
-    async fn abandoned(&self) {
-        match self.visitor.session() {
-            Some(session) => tokio::select! {
+    async fn abandoned(&self, reading: Option<&Reading>) {
+        match (self.visitor.session(), reading) {
+            (Some(session), Some(reading)) => tokio::select! {
                 () = session.gone() => {}
-                () = session.away(self.shared.config.resume()) => {}
+                () = reading.away(self.shared.config.resume()) => {}
             },
             // Without a session, the request is cancelled when its client goes away.
-            None => pending().await,
+            _ => pending().await,
         }
     }
 }
@@ -157,7 +163,7 @@ impl ServerHandler for Desk {
             let mut news = News::new(&shared, &auth);
             while news.next().await.is_some() {
                 // Nothing is stored for a client that does not listen: it will ask when it is back.
-                session.present().await;
+                session.reading().present().await;
                 let _ = context.peer.notify_tool_list_changed().await;
             }
         });

@@ -81,7 +81,8 @@ impl McpServer {
     ) -> Self {
         let sessions = sessions.shared();
         let transport = StreamableHttpServerConfig::default()
-            .with_sse_keep_alive(Some(config.heartbeat()))
+            // Its clock is not the one of the rest.
+            .with_sse_keep_alive(None)
             .with_sse_retry(None)
             // One answer to one message is no stream, where the protocol lets the server choose.
             .with_json_response(true)
@@ -107,7 +108,7 @@ impl McpServer {
     }
 
     async fn respond(&self, caller: Caller, mut request: Request<Body>) -> Response {
-        let Caller { identity, auth, peer, below } = caller;
+        let Caller { identity, auth, peer, client } = caller;
         // Whoever is no browser sends no origin. A page of another site has no business here, whoever gave it the token.
         if !Cors::permit(self.cors.as_ref(), request.headers()) {
             let message = "the origin is none that this node's configuration allows: name it in [http.cors] origins";
@@ -116,7 +117,7 @@ impl McpServer {
         // From here on others log requests.
         request.headers_mut().remove(AUTHORIZATION);
         request.extensions_mut().clear();
-        let bearer = Bearer { auth: auth.clone(), peer, below: below.clone() };
+        let bearer = Bearer { auth: auth.clone(), peer, below: client.below.clone() };
         request.extensions_mut().insert(bearer);
         let session = session_of(request.headers()).and_then(|id| self.shared.sessions.of(&identity, &id));
         let visitor = Visitor::new(self.shared.sessions.clone(), self.shared.config.clone(), identity, auth);
@@ -135,11 +136,11 @@ impl McpServer {
             };
             // Calls end by themselves when the node shuts down.
             let draining = async {
-                if is_stream { below.draining().await } else { std::future::pending().await }
+                if is_stream { client.below.draining().await } else { std::future::pending().await }
             };
-            tokio::select! { () = gone => {}, () = draining => {} }
+            tokio::select! { () = gone => {}, () = draining => {}, () = client.hung_up() => {} }
         });
-        let response = answer::in_time(answer, self.http.patience(), over).await;
+        let response = answer::in_time(answer, self.http.patience(), self.http.heartbeat(), over).await;
         match visitor.refusal() {
             Some(error) => problem::of_call(error),
             None => response,

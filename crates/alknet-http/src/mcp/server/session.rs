@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use alknet_call::{CallError, ErrorCode};
 use alknet_core::{AuthContext, Identity};
+use rmcp::model::RequestId;
 use rmcp::transport::streamable_http_server::{SessionId, SessionManager as _};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use tokio::sync::watch;
@@ -70,15 +71,20 @@ struct UnderWay {
 /// One session. It belongs to the identity that has opened it.
 pub(super) struct Session {
     owner: Arc<str>,
-    presence: watch::Sender<Presence>,
+    /// Whether its client reads anything.
+    reading: Arc<Reading>,
+    /// Whether it reads the answers to those requests that are under way.
+    requests: Mutex<HashMap<RequestId, Weak<Reading>>>,
     /// It has ended, and so do its calls.
     gone: CancellationToken,
 }
 
-/// Whether its client is there.
+/// Whether a client is there.
+pub(super) struct Reading(watch::Sender<Presence>);
+
 #[derive(Clone, Copy)]
 struct Presence {
-    /// Answers that the client reads at this moment.
+    /// Answers that it reads at this moment.
     answers: u32,
     /// When the last one ended, or the last message came.
     since: Instant,
@@ -122,8 +128,8 @@ impl Sessions {
     /// Keeps the books about a session that was made for whoever `auth` is, until it ends: the token is taken back, or its
     /// client is away for too long.
     pub(super) fn keep(self: &Arc<Self>, id: SessionId, owner: Arc<str>, auth: AuthContext, idle: Duration) -> Arc<Session> {
-        let presence = watch::Sender::new(Presence { answers: 0, since: Instant::now() });
-        let session = Arc::new(Session { owner, presence, gone: self.end.child_token() });
+        let (reading, gone) = (Arc::new(Reading::new()), self.end.child_token());
+        let session = Arc::new(Session { owner, reading, requests: Mutex::default(), gone });
         self.open().insert(id.clone(), session.clone());
         let (sessions, kept) = (self.clone(), session.clone());
         tokio::spawn(async move {
@@ -226,39 +232,40 @@ impl Session {
         self.gone.cancelled().await;
     }
 
-    /// Notes that its client was heard of.
-    pub(super) fn touch(&self) {
-        self.presence.send_modify(|presence| presence.since = Instant::now());
+    /// Whether its client is there.
+    pub(super) fn reading(&self) -> &Arc<Reading> {
+        &self.reading
     }
 
-    /// Notes that its client reads an answer, until the [`Attendance`] is dropped.
-    pub(super) fn attend(self: &Arc<Self>) -> Attendance {
-        self.presence.send_modify(|presence| presence.answers += 1);
-        Attendance(self.clone())
+    /// Notes that its client reads the answer to a request, or waits for it.
+    pub(super) fn attend_request(&self, id: RequestId) -> [Attendance; 2] {
+        let reading = Arc::new(Reading::new());
+        let mut requests = self.requests();
+        requests.retain(|_, reading| reading.strong_count() > 0);
+        requests.insert(id, Arc::downgrade(&reading));
+        [reading.attend(), self.reading.attend()]
     }
 
-    /// Resolves when the client is there.
-    pub(super) async fn present(&self) {
-        // The sender is this one's own.
-        let _ = self.presence.subscribe().wait_for(|presence| presence.answers > 0).await;
+    /// Notes that its client reads what it has missed. Of which requests that is, it alone knows.
+    pub(super) fn attend_again(&self) -> Vec<Attendance> {
+        let requests = self.requests().values().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        requests.iter().chain([&self.reading]).map(Reading::attend).collect()
     }
 
-    /// Resolves when the client has been away for `limit`.
-    pub(super) async fn away(&self, limit: Duration) {
-        let mut changes = self.presence.subscribe();
-        loop {
-            let presence = *changes.borrow_and_update();
-            let timer = async {
-                match presence.answers {
-                    0 => sleep_until(presence.since + limit).await,
-                    _ => pending().await,
-                }
-            };
-            tokio::select! {
-                () = timer => return,
-                changed = changes.changed() => if changed.is_err() { return },
-            }
-        }
+    /// Whether the client is there for the answer to a request.
+    pub(super) fn reading_of(&self, id: &RequestId) -> Arc<Reading> {
+        let mut requests = self.requests();
+        let known = requests.get(id).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            // It has gone already, and may come back.
+            let reading = Arc::new(Reading::new());
+            requests.insert(id.clone(), Arc::downgrade(&reading));
+            reading
+        })
+    }
+
+    fn requests(&self) -> MutexGuard<'_, HashMap<RequestId, Weak<Reading>>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when it has to end.
@@ -266,7 +273,7 @@ impl Session {
         tokio::select! {
             () = self.gone() => "closed",
             () = self.disowned(auth) => "the token was taken back",
-            () = self.away(idle) => "the client is away",
+            () = self.reading.away(idle) => "the client is away",
         }
     }
 
@@ -286,12 +293,53 @@ impl Session {
 /// How long the calls of a session may still say why they end.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
-/// That a client reads an answer.
-pub(super) struct Attendance(Arc<Session>);
+impl Reading {
+    fn new() -> Self {
+        Self(watch::Sender::new(Presence { answers: 0, since: Instant::now() }))
+    }
+
+    /// Notes that the client was heard of.
+    pub(super) fn touch(&self) {
+        self.0.send_modify(|presence| presence.since = Instant::now());
+    }
+
+    /// Notes that the client reads, until the [`Attendance`] is dropped.
+    pub(super) fn attend(self: &Arc<Self>) -> Attendance {
+        self.0.send_modify(|presence| presence.answers += 1);
+        Attendance(self.clone())
+    }
+
+    /// Resolves when the client is there.
+    pub(super) async fn present(&self) {
+        // The sender is this one's own.
+        let _ = self.0.subscribe().wait_for(|presence| presence.answers > 0).await;
+    }
+
+    /// Resolves when the client has been away for `limit`.
+    pub(super) async fn away(&self, limit: Duration) {
+        let mut changes = self.0.subscribe();
+        loop {
+            let presence = *changes.borrow_and_update();
+            let timer = async {
+                match presence.answers {
+                    0 => sleep_until(presence.since + limit).await,
+                    _ => pending().await,
+                }
+            };
+            tokio::select! {
+                () = timer => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+}
+
+/// That a client reads.
+pub(super) struct Attendance(Arc<Reading>);
 
 impl Drop for Attendance {
     fn drop(&mut self) {
-        self.0.presence.send_modify(|presence| {
+        self.0.0.send_modify(|presence| {
             presence.answers -= 1;
             presence.since = Instant::now();
         });

@@ -83,9 +83,9 @@ fn events(event: Option<&Value>) -> JsonObject {
         json!({
             "type": "object",
             "properties": {
-                "events": { "type": "array", "items": event, "description": "The last of what came" },
-                "cut": { "type": "integer", "minimum": 0, "description": "How many that came before are left out" },
-                "ended": { "enum": [super::call::BY_ITSELF, super::call::TIME_LIMIT], "description": "Why there are no more" },
+                "events": { "type": "array", "items": event, "description": "What came" },
+                "cut": { "type": "integer", "minimum": 0, "description": "How many there was no room for: the first ones, or what would come next if nobody asked for progress" },
+                "ended": { "enum": [super::call::BY_ITSELF, super::call::TIME_LIMIT, super::call::SIZE_LIMIT], "description": "Why there are no more" },
             },
             "required": ["events", "cut", "ended"],
         })

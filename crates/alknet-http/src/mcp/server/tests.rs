@@ -194,6 +194,18 @@ impl Answer {
         }
     }
 
+    /// The next event, as it is.
+    async fn event(&mut self) -> String {
+        while !self.read.contains("\n\n") {
+            let frame = self.body.frame().await.unwrap().unwrap();
+            self.read += std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
+        }
+        let (event, rest) = self.read.split_once("\n\n").unwrap();
+        let (event, rest) = (event.to_owned(), rest.to_owned());
+        self.read = rest;
+        event
+    }
+
     /// The whole of it.
     async fn text(self) -> String {
         String::from_utf8(self.body.collect().await.unwrap().to_bytes().into()).unwrap()

@@ -91,7 +91,7 @@ impl SessionManager for Visitor {
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, VisitError> {
-        Ok(self.own(id).inspect(|session| session.touch()).is_ok())
+        Ok(self.own(id).inspect(|session| session.reading().touch()).is_ok())
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), VisitError> {
@@ -107,12 +107,16 @@ impl SessionManager for Visitor {
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, VisitError> {
         // First, so that the call that begins with it finds its client there.
-        let attendance = self.own(id)?.attend();
+        let session = self.own(id)?;
+        let attendance = match &message {
+            ClientJsonRpcMessage::Request(request) => session.attend_request(request.id.clone()).into(),
+            _ => vec![session.reading().attend()],
+        };
         Ok(holding(attendance, self.sessions.local.create_stream(id, message).await?))
     }
 
     async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), VisitError> {
-        self.own(id)?.touch();
+        self.own(id)?.reading().touch();
         Ok(self.sessions.local.accept_message(id, message).await?)
     }
 
@@ -120,7 +124,7 @@ impl SessionManager for Visitor {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, VisitError> {
-        let attendance = self.own(id)?.attend();
+        let attendance = self.own(id)?.reading().attend();
         Ok(holding(attendance, self.sessions.local.create_standalone_stream(id).await?))
     }
 
@@ -129,7 +133,7 @@ impl SessionManager for Visitor {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, VisitError> {
-        let attendance = self.own(id)?.attend();
+        let attendance = self.own(id)?.attend_again();
         Ok(holding(attendance, self.sessions.local.resume(id, last_event_id).await?))
     }
 }

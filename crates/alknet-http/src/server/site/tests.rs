@@ -15,7 +15,14 @@ use tokio_util::task::TaskTracker;
 fn client() -> Arc<Client> {
     let (auth, below) = (auth(), pipe("h2", CancellationToken::new()).1);
     let peer = Arc::new(CallerInfo::of(&below, &auth));
-    Arc::new(Client { auth, peer, below, upgraded: TaskTracker::new(), gone: CancellationToken::new() })
+    Arc::new(Client {
+        auth,
+        peer,
+        below,
+        upgraded: TaskTracker::new(),
+        gone: CancellationToken::new(),
+        listener: Default::default(),
+    })
 }
 
 fn site() -> Site {

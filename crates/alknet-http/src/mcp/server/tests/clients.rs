@@ -47,23 +47,29 @@ async fn a_client_that_goes_away_before_there_is_an_answer_leaves_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_calls_of_a_session_end_soon_after_its_client_and_go_on_when_it_comes_back() {
+async fn the_calls_of_a_session_end_soon_after_its_client_unless_it_comes_back() {
     let world = World::with("resume_seconds = 15\nsession_idle_seconds = 60");
     let client = world.open("bob").await;
     for tool in ["demo.quiet", "demo.endless"] {
         let mut answer = client.call(1, tool, json!({})).await;
-        answer.message().await.unwrap();
+        let event = answer.event().await;
+        assert!(event.contains("notifications/progress"), "{event}");
+        let id = event.lines().find_map(|line| line.strip_prefix("id:")).unwrap().trim().to_owned();
         world.until_calls(1).await;
         drop(answer);
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(world.sessions.calls(), 1, "it may come back");
-        let news = client.listen().await;
+        let headers = [(SESSION_ID, &*client.id), ("mcp-protocol-version", "2025-11-25"), ("last-event-id", &*id)];
+        let resumed = world.send("bob", "GET", &headers, String::new()).await;
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(world.sessions.calls(), 1, "it is there");
-        drop(news);
+        drop(resumed);
+        // That the client listens for something else is no matter.
+        let news = client.listen().await;
         world.until_calls(0).await;
-        assert_eq!(world.sessions.count(), 1);
+        drop(news);
     }
+    assert_eq!(world.sessions.count(), 1);
     until(|| world.sessions.count() == 0).await;
 }
 

@@ -26,7 +26,7 @@ use axum::extract::{Extension, State};
 use axum::response::Response;
 use axum::Router;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use rmcp::transport::streamable_http_server::{SessionId, StreamableHttpServerConfig, StreamableHttpService};
 
 use bearer::Bearer;
@@ -125,7 +125,7 @@ impl McpServer {
         let (shared, at_desk) = (self.shared.clone(), visitor.clone());
         let desk = move || Ok(Desk::new(shared.clone(), at_desk.clone()));
         let service = StreamableHttpService::new(desk, visitor.clone(), self.transport.clone());
-        let is_stream = request.method() == http::Method::GET;
+        let (is_stream, ends) = (request.method() == Method::GET, request.method() == Method::DELETE);
         let answer = Box::pin(async move { service.handle(request).await.map(Body::new) });
         let over = Box::pin(async move {
             let gone = async {
@@ -140,7 +140,11 @@ impl McpServer {
             };
             tokio::select! { () = gone => {}, () = draining => {}, () = client.hung_up() => {} }
         });
-        let response = answer::in_time(answer, self.http.patience(), self.http.heartbeat(), over).await;
+        let mut response = answer::in_time(answer, self.http.patience(), self.http.heartbeat(), over).await;
+        if ends && response.status() == StatusCode::ACCEPTED {
+            // It has been done, and is not merely accepted: there are clients that complain.
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
         match visitor.refusal() {
             Some(error) => problem::of_call(error),
             None => response,

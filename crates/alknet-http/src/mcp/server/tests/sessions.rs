@@ -22,7 +22,7 @@ async fn the_session_of_another_bearer_is_as_unknown_as_any() {
         assert!(unknown.0 == 404 || method == "DELETE", "{unknown:?}");
     }
     assert!(client.ask(2, "ping", json!({})).await.message().await.unwrap().get("result").is_some());
-    assert_eq!(client.request("DELETE", String::new()).await.status, 202);
+    assert_eq!(client.request("DELETE", String::new()).await.status, 204);
     assert_eq!(client.ask(3, "ping", json!({})).await.status, 404);
     assert_eq!(world.sessions.count(), 0);
 }

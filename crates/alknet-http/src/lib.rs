@@ -41,6 +41,8 @@ mod server;
 mod testkit;
 
 pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
+#[cfg(feature = "mcp")]
+pub use mcp::client::{FromMcp, McpError, McpOffered, McpOptions, McpTools};
 pub use mcp::{Host, InvalidHost, McpConfig};
 #[cfg(feature = "mcp")]
 pub use mcp::{McpServer, McpSessions};

@@ -11,12 +11,22 @@ use url::Url;
 use super::RequestError;
 use super::client::{Deadline, describe, server_of};
 
-/// An event. Its id and its proposal for the time of reconnection are of no use here: nobody reconnects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Event {
     /// Its type; empty if it has none.
     pub(crate) kind: String,
     pub(crate) data: String,
+    /// What to name to whoever is asked for the events after this one.
+    pub(crate) id: Option<String>,
+    /// How many milliseconds to wait before that.
+    pub(crate) retry: Option<u64>,
+}
+
+impl Event {
+    fn len(&self) -> usize {
+        self.data.len() + self.kind.len() + self.id.as_ref().map_or(0, String::len)
+    }
 }
 
 /// The events of an answer. To drop it is to give up the rest.
@@ -80,7 +90,7 @@ impl Parser {
         Self {
             chunks: VecDeque::new(),
             line: BytesMut::new(),
-            event: Event { kind: String::new(), data: String::new() },
+            event: Event::default(),
             has_data: false,
             after_return: false,
             is_first_line: true,
@@ -102,7 +112,7 @@ impl Parser {
             }
             let end = chunk.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
             let part = chunk.split_to(end.unwrap_or(chunk.len()));
-            if self.event.data.len() + self.event.kind.len() + self.line.len() + part.len() > self.limit {
+            if self.event.len() + self.line.len() + part.len() > self.limit {
                 return Err(TooLong { limit: self.limit });
             }
             if end.is_none() {
@@ -137,8 +147,7 @@ impl Parser {
             false => line,
         };
         if line.is_empty() {
-            let event =
-                Event { kind: std::mem::take(&mut self.event.kind), data: std::mem::take(&mut self.event.data) };
+            let event = std::mem::take(&mut self.event);
             return std::mem::take(&mut self.has_data).then_some(event);
         }
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
@@ -153,6 +162,8 @@ impl Parser {
                 self.event.data.push_str(&value);
             }
             b"event" => self.event.kind = value.into_owned(),
+            b"id" if !value.contains('\0') => self.event.id = Some(value.into_owned()),
+            b"retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => self.event.retry = value.parse().ok(),
             _ => {}
         }
         None
@@ -198,6 +209,19 @@ mod tests {
             [event("", "a"), event("b", "c")]
         );
         assert_eq!(events("event: a\n\ndata: b\n\nnew: c\n\n"), [event("", "b")]);
+    }
+
+    #[test]
+    fn an_event_says_how_to_go_on_after_it() {
+        let mut parser = Parser::new(100);
+        parser.push(Bytes::from_static(
+            b"id: 7\nretry: 1500\ndata:\n\nid: a\0b\nretry: soon\ndata: x\n\nid: gone\n\ndata: y\n\n",
+        ));
+        let mut next = || parser.next().unwrap().map(|event| (event.data, event.id, event.retry));
+        assert_eq!(next(), Some((String::new(), Some("7".to_owned()), Some(1500))));
+        assert_eq!(next(), Some(("x".to_owned(), None, None)));
+        // A block without data is no event, and leaves nothing to the next.
+        assert_eq!(next(), Some(("y".to_owned(), None, None)));
     }
 
     #[test]

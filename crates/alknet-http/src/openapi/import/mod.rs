@@ -9,4 +9,8 @@ pub(crate) mod read;
 mod run;
 
 pub use adapter::{FromOpenApi, ImportError, ImportOptions, Offered};
+#[cfg(feature = "mcp")]
+pub(crate) use read::names::{hash, with_suffix, words};
 pub use read::{DescriptionError, Source};
+#[cfg(feature = "mcp")]
+pub(crate) use run::Scrub;

@@ -10,7 +10,7 @@ mod document;
 mod documents;
 mod error;
 mod media;
-mod names;
+pub(super) mod names;
 mod operation;
 mod parameters;
 mod paths;

@@ -96,7 +96,7 @@ impl Origin<'_> {
 }
 
 /// Makes words of parts; `whole` is what they are parts of.
-fn words<'p>(parts: impl Iterator<Item = &'p str>, whole: &str) -> String {
+pub(crate) fn words<'p>(parts: impl Iterator<Item = &'p str>, whole: &str) -> String {
     let mut words: Vec<_> = parts.map(word).filter(|word| !word.is_empty()).collect();
     if words.len() > MAX_WORDS
         && let Some(last) = words.pop()
@@ -144,14 +144,14 @@ fn cut(word: String, whole: &str) -> String {
 }
 
 /// The name with something behind its last word, which is cut where it gets too long. Names are ASCII.
-fn with_suffix(name: &str, suffix: &str) -> String {
+pub(crate) fn with_suffix(name: &str, suffix: &str) -> String {
     let start = name.rfind('/').map_or(0, |slash| slash + 1);
     let end = name.len().min(start + MAX_WORD.saturating_sub(suffix.len()));
     format!("{}{suffix}", name.get(..end).unwrap_or(name))
 }
 
 /// Eight digits that are the same wherever and whenever they are made (FNV-1a).
-fn hash(parts: &[&str]) -> String {
+pub(crate) fn hash(parts: &[&str]) -> String {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
     let hash =
         bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));

@@ -18,4 +18,6 @@ pub(super) mod testkit;
 mod token;
 
 pub(crate) use call::HttpCall;
+#[cfg(feature = "mcp")]
+pub(crate) use scrub::Scrub;
 pub(crate) use token::Tokens;

@@ -117,7 +117,7 @@ fn decode(mime: Option<&Mime>, body: &[u8]) -> Option<String> {
 
 /// The output that an event is; none for the one that ends the stream.
 pub(super) fn event(event: Event, scrub: &Scrub) -> Option<Value> {
-    let Event { kind, data } = event;
+    let Event { kind, data, .. } = event;
     if data == DONE {
         return None;
     }

@@ -18,7 +18,7 @@ const SHORTEST: usize = 4;
 
 /// The texts that must not come back, in each way that they are sent.
 #[derive(Default)]
-pub(super) struct Scrub {
+pub(crate) struct Scrub {
     texts: Vec<Zeroizing<String>>,
     /// Whether one of them could be a number.
     has_digits: bool,
@@ -26,7 +26,7 @@ pub(super) struct Scrub {
 
 impl Scrub {
     /// Adds a secret: as it is, escaped for an URL, and in base64.
-    pub(super) fn add(&mut self, secret: &str) {
+    pub(crate) fn add(&mut self, secret: &str) {
         if secret.len() < SHORTEST {
             return;
         }
@@ -48,7 +48,7 @@ impl Scrub {
         }
     }
 
-    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.texts {
             if text.contains(&**secret) {
@@ -72,7 +72,7 @@ impl Scrub {
         bytes
     }
 
-    pub(super) fn value(&self, value: &mut Value) {
+    pub(crate) fn value(&self, value: &mut Value) {
         if self.texts.is_empty() {
             return;
         }
@@ -101,7 +101,7 @@ impl Scrub {
         fields.values_mut().for_each(|value| self.value(value));
     }
 
-    pub(super) fn error(&self, mut error: CallError) -> CallError {
+    pub(crate) fn error(&self, mut error: CallError) -> CallError {
         if let Cow::Owned(message) = self.text(&error.message) {
             error.message = message;
         }

@@ -44,7 +44,9 @@ fn what_cannot_be_read_is_said() {
 
 #[test]
 fn an_event_is_its_data() {
-    let read = |kind: &str, data: &str| event(Event { kind: kind.into(), data: data.into() }, &Scrub::default());
+    let read = |kind: &str, data: &str| {
+        event(Event { kind: kind.into(), data: data.into(), ..Event::default() }, &Scrub::default())
+    };
     assert_eq!(read("", "{\"a\":1}"), Some(json!({ "a": 1 })));
     assert_eq!(read("message", "hello"), Some(json!("hello")));
     assert_eq!(read("added", "{\"type\":\"added\"}"), Some(json!({ "type": "added" })));

@@ -21,7 +21,7 @@ use crate::outbound::is_private;
 /// What of a server is imported, and how. It has no `Debug`: there may be secrets in it.
 #[derive(Clone)]
 pub struct McpOptions {
-    /// Which operations: those that one of these names, without the name of the source (`issues_*`) or with it. One whose
+    /// Which operations: those that one of these names, without the name of the source (`admin/*`) or with it (`shop/list_*`). One whose
     /// pattern ends in `-stream` is about the operations that tell of progress, and no other is. Default: all but those.
     pub operations: Vec<OperationPattern>,
     /// Who can run them. Default: any known peer.
@@ -72,7 +72,7 @@ pub(super) fn matches(pattern: &OperationPattern, source: &str, name: &Operation
 /// use alknet_http::{FromMcp, HttpClient, McpOptions, OutboundConfig};
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 /// let options = McpOptions {
-///     operations: vec!["list_*".parse()?],
+///     operations: vec!["shop/list_*".parse()?],
 ///     capabilities: Capabilities::default().with("*", "from the vault".to_owned()),
 ///     ..McpOptions::default()
 /// };

@@ -18,6 +18,9 @@ mod testkit;
 mod tools;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 pub use adapter::{FromMcp, McpOptions};
 pub use error::McpError;
 pub use tools::{McpOffered, McpTools};

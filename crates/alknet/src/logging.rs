@@ -12,6 +12,9 @@ use crate::environment::Environment;
 /// What clients of the Model Context Protocol do and say is in lines of the node's own; the library has many more.
 const DEFAULT_FILTER: &str = "info,rmcp=off";
 
+/// The library of MCP tells of whole messages, and so of whatever is in them. What matters the node says itself.
+const SILENT: &str = "rmcp=off";
+
 /// Starts logging, once per process.
 ///
 /// Under systemd the fields of an event become fields of the journal entry, so `journalctl PEER=alice` works. Elsewhere
@@ -51,7 +54,7 @@ fn journal(environment: &Environment) -> Option<tracing_journald::Layer> {
 
 /// The filter, and what is wrong with the given one if it had to be replaced.
 fn filter(text: Option<&str>) -> (EnvFilter, Option<String>) {
-    match text.map(EnvFilter::try_new) {
+    let (filter, complaint) = match text.map(EnvFilter::try_new) {
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => {
             let complaint =
@@ -59,7 +62,8 @@ fn filter(text: Option<&str>) -> (EnvFilter, Option<String>) {
             (EnvFilter::new(DEFAULT_FILTER), Some(complaint))
         }
         None => (EnvFilter::new(DEFAULT_FILTER), None),
-    }
+    };
+    (SILENT.parse().into_iter().fold(filter, EnvFilter::add_directive), complaint)
 }
 
 #[cfg(test)]
@@ -70,8 +74,16 @@ mod tests {
     fn a_bad_filter_is_replaced_and_named() {
         assert!(filter(Some("alknet=debug")).1.is_none());
         let (filter, complaint) = filter(Some("alknet=loud=loud"));
-        assert_eq!(filter.to_string(), DEFAULT_FILTER);
+        assert_eq!(filter.to_string(), format!("{SILENT},{DEFAULT_FILTER}"));
         assert!(complaint.unwrap().contains("not understood"));
+    }
+
+    #[test]
+    fn a_library_that_tells_too_much_is_silent() {
+        for text in [None, Some("trace"), Some("rmcp=trace")] {
+            assert!(filter(text).0.to_string().contains(SILENT), "{text:?}");
+            assert!(!filter(text).0.to_string().contains("rmcp=trace"), "{text:?}");
+        }
     }
 
     #[test]

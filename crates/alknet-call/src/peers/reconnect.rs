@@ -35,6 +35,11 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// The wait after so many attempts have failed in a row, apart from the first.
+    pub fn after(&self, failures: u32) -> Duration {
+        self.wait(failures, random())
+    }
+
     /// The wait after so many attempts have failed in a row, for a random number below one.
     fn wait(&self, failures: u32, random: f64) -> Duration {
         let most = self.first.saturating_mul(2u32.saturating_pow(failures.min(16))).min(self.longest);

@@ -9,7 +9,7 @@ use super::Invocation;
 use super::dial::block_on;
 use super::output::printable;
 use super::report::UsageError;
-use crate::config::{ImportKind, ImportName, SpecSource};
+use crate::config::{ImportName, SpecSource};
 use crate::import::Plan;
 
 #[derive(Subcommand)]
@@ -97,7 +97,7 @@ fn read(args: &ListArgs) -> anyhow::Result<FromOpenApi> {
         options.operations = patterns.map_err(UsageError)?;
     }
     options.server = args.server.clone();
-    let plan = Plan::new(args.name.clone(), ImportKind::OpenApi, &args.spec, options)?;
+    let plan = Plan::new(args.name.clone(), &args.spec, options)?;
     let client = HttpClient::new(&OutboundConfig::default())?;
     match plan.is_remote() {
         true => block_on(async { Ok(plan.fetch(&client).await?) }),

@@ -39,7 +39,7 @@ use toml::de::DeTable;
 pub use self::absent::{Absent, HttpConfig, TtyConfig};
 pub use self::error::{ConfigError, ConfigErrors};
 pub use self::hub::{Hub, Reexport};
-pub use self::import::{Import, ImportKind, ImportName, SpecSource};
+pub use self::import::{Import, ImportName, ImportSource, SpecSource};
 pub use self::peers::PeerEntry;
 pub use self::sections::{CertificateFiles, Endpoint, Node, Section, VaultSource};
 pub(crate) use self::text::Parsed;

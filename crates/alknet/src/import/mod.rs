@@ -1,6 +1,8 @@
 //! Operations of services that are no nodes: from an entry of `[[import]]` to what the registry takes.
 
 mod keyring;
+#[cfg(feature = "mcp")]
+pub(crate) mod mcp;
 
 use std::io;
 use std::path::PathBuf;
@@ -11,60 +13,51 @@ use url::Url;
 
 pub use keyring::{Keyring, KeyringError};
 
-use crate::config::{Config, Import, ImportKind, ImportName, SpecSource};
+use crate::config::{Config, Import, ImportName, ImportSource, SpecSource};
 
 /// The longest description that is read, in bytes. The largest that are published have a third of it.
 pub const MAX_DESCRIPTION: usize = 32 * 1024 * 1024;
 
-/// How an entry of `[[import]]` becomes operations, once its description is there.
+/// How an entry of `[[import]]` from OpenAPI becomes operations, once its description is there.
 #[derive(Clone)]
 pub struct Plan {
     name: ImportName,
-    kind: ImportKind,
     source: Source,
     options: ImportOptions,
 }
 
 impl Plan {
-    /// Looks through an entry. `capabilities` are the secrets that its operations call with.
+    /// Looks through an entry; none if it is from elsewhere. `capabilities` are the secrets that its operations call with.
     ///
     /// # Errors
     /// When an address in it is none.
-    pub fn of(config: &Config, import: &Import, capabilities: Capabilities) -> Result<Self, ImportError> {
+    pub fn of(config: &Config, import: &Import, capabilities: Capabilities) -> Result<Option<Self>, ImportError> {
+        let ImportSource::OpenApi { spec, server } = &import.source else { return Ok(None) };
         let name = &import.name;
-        let access = match import.required_scopes.as_slice() {
-            [] => Access::Identified,
-            scopes => Access::Scopes(scopes.to_vec()),
-        };
         let options = ImportOptions {
             operations: import.operations.clone(),
-            access,
+            access: access(import),
             exported: import.export,
-            server: import.server.as_deref().map(|text| address(name, text)).transpose()?,
+            server: server.as_deref().map(|text| address(name, text)).transpose()?,
             capabilities,
         };
-        let spec = match &import.spec {
+        let spec = match spec {
             SpecSource::File(path) => SpecSource::File(config.beside(path)),
             url => url.clone(),
         };
-        Self::new(name.clone(), import.from, &spec, options)
+        Self::new(name.clone(), &spec, options).map(Some)
     }
 
     /// A plan for the description at `spec`.
     ///
     /// # Errors
     /// When that is an address, and is none.
-    pub fn new(
-        name: ImportName,
-        kind: ImportKind,
-        spec: &SpecSource,
-        options: ImportOptions,
-    ) -> Result<Self, ImportError> {
+    pub fn new(name: ImportName, spec: &SpecSource, options: ImportOptions) -> Result<Self, ImportError> {
         let source = match spec {
             SpecSource::File(path) => Source::File(path.clone()),
             SpecSource::Url(text) => Source::Url(address(&name, text)?),
         };
-        Ok(Self { name, kind, source, options })
+        Ok(Self { name, source, options })
     }
 
     /// The name of the import.
@@ -103,13 +96,20 @@ impl Plan {
     }
 
     fn describe(&self, text: &str, client: &HttpClient) -> Result<FromOpenApi, ImportError> {
-        let ImportKind::OpenApi = self.kind;
         FromOpenApi::new(self.name.as_str(), text, &self.source, self.options.clone(), client.clone())
             .map_err(|error| self.failed(Problem::Description(error)))
     }
 
     fn failed(&self, problem: Problem) -> ImportError {
         ImportError { name: self.name.to_string(), problem }
+    }
+}
+
+/// Who can run the operations of an import.
+fn access(import: &Import) -> Access {
+    match import.required_scopes.as_slice() {
+        [] => Access::Identified,
+        scopes => Access::Scopes(scopes.to_vec()),
     }
 }
 
@@ -170,6 +170,9 @@ enum Problem {
     Remote,
     #[error(transparent)]
     Background(tokio::task::JoinError),
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Mcp(alknet_http::McpError),
 }
 
 impl ImportError {

@@ -120,12 +120,12 @@ impl FromMcp {
     }
 
     /// The tools as they were listed to an earlier import from the same server; none if that was another, or is too new to
-    /// know.
-    pub async fn inherit(&self, earlier: &Self) -> Option<McpTools> {
+    /// know. Compiles their schemas, which takes a while at worst.
+    pub fn inherit(&self, earlier: &Self) -> Option<McpTools> {
         let listed = earlier.known().filter(|_| earlier.server.url == self.server.url)?;
         self.server.set_away(earlier.server.away());
         self.set_known(listed.clone());
-        Some(self.plan(listed).await)
+        Some(McpTools::plan(&self.server, &self.options, &listed))
     }
 
     /// Asks for the tools that there are at this moment.

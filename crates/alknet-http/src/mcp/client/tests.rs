@@ -382,9 +382,9 @@ async fn another_import_of_the_same_server_knows_what_the_earlier_knew() {
     earlier.tools().await.unwrap();
     let asked = mock.requests().len();
     let later = FromMcp::new("m", mock.url.clone(), open(&["m/a"], &[]), client()).unwrap();
-    let tools = later.inherit(&earlier).await.unwrap();
+    let tools = later.inherit(&earlier).unwrap();
     assert_eq!(tools.offered().map(|offered| offered.tool).collect::<Vec<_>>(), ["a"]);
     assert_eq!(mock.requests().len(), asked);
     let other = FromMcp::new("m", mock.url.join("/other").unwrap(), open(&["m/a"], &[]), client()).unwrap();
-    assert!(other.inherit(&earlier).await.is_none());
+    assert!(other.inherit(&earlier).is_none());
 }

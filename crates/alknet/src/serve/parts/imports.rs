@@ -7,11 +7,14 @@ use std::time::Duration;
 use alknet_call::{Bundle, Capabilities, NameTaken, Overlay, Registry};
 use alknet_http::{FromOpenApi, HttpClient, OutboundConfig, OutboundError};
 use alknet_vault::Vault;
+use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Basis, Ground, Part, PartError, Ready};
 use crate::config::{Config, ImportName};
 use crate::environment::Environment;
+#[cfg(feature = "mcp")]
+use crate::import::mcp::Follower;
 use crate::import::{self, ImportError, Keyring, KeyringError, Plan};
 use crate::secrets::SecretFiles;
 
@@ -26,8 +29,10 @@ pub(super) struct Imports {
 
 struct Source {
     operations: Arc<Mutex<Overlay>>,
-    /// Asks for the description until it is there.
-    _fetching: Option<AbortOnDropHandle<()>>,
+    /// Asks for the description until it is there, or follows what the server has.
+    _task: Option<AbortOnDropHandle<()>>,
+    #[cfg(feature = "mcp")]
+    follower: Option<Arc<Follower>>,
 }
 
 /// Imports as a configuration has them, with everything done that can fail.
@@ -39,6 +44,12 @@ struct Prepared {
 enum Described {
     Now(FromOpenApi),
     Remote(Plan),
+    #[cfg(feature = "mcp")]
+    Mcp {
+        follower: Arc<Follower>,
+        /// The operations that it has at once, if an earlier import knew what the server lists.
+        known: Option<Vec<Bundle>>,
+    },
 }
 
 impl Part for Imports {
@@ -48,14 +59,19 @@ impl Part for Imports {
 
     /// Reads the descriptions again, also where the configuration has not changed: the files may have.
     fn prepare(self: Arc<Self>, basis: &Basis<'_>, vault: Option<&Vault>) -> Result<Ready, PartError> {
-        let prepared = Prepared::new(basis.config, basis.environment, vault).map_err(PartError::new)?;
+        let prepared = Prepared::new(basis.config, basis.environment, vault, &self).map_err(PartError::new)?;
         Ok(Ready { handler: None, apply: Box::new(move || self.apply(prepared)) })
     }
 }
 
 impl Prepared {
     /// Reads the descriptions that are files, and takes from `vault` what their operations call with. Blocks.
-    fn new(config: &Config, environment: &Environment, vault: Option<&Vault>) -> Result<Self, PrepareError> {
+    fn new(
+        config: &Config,
+        environment: &Environment,
+        vault: Option<&Vault>,
+        present: &Imports,
+    ) -> Result<Self, PrepareError> {
         let mut prepared = Self { client: None, sources: Vec::new() };
         if config.imports.is_empty() {
             return Ok(prepared);
@@ -67,7 +83,15 @@ impl Prepared {
                 Some(keyring) => keyring.capabilities(import)?,
                 None => Capabilities::default(),
             };
-            let plan = Plan::of(config, import, capabilities)?;
+            #[cfg(feature = "mcp")]
+            if let Some(follower) = Follower::of(import, capabilities.clone(), &client)? {
+                let known = present.known(&import.name, &follower);
+                prepared.sources.push((import.name.clone(), Described::Mcp { follower: Arc::new(follower), known }));
+                continue;
+            }
+            #[cfg(not(feature = "mcp"))]
+            let _ = present;
+            let Some(plan) = Plan::of(config, import, capabilities)? else { continue };
             let described = match plan.is_remote() {
                 true => Described::Remote(plan),
                 false => Described::Now(plan.read_file(&client)?),
@@ -90,6 +114,17 @@ fn outbound(config: &Config, environment: &Environment) -> OutboundConfig {
     outbound
 }
 
+impl Source {
+    fn new(operations: Arc<Mutex<Overlay>>, task: Option<JoinHandle<()>>) -> Self {
+        Self {
+            operations,
+            _task: task.map(AbortOnDropHandle::new),
+            #[cfg(feature = "mcp")]
+            follower: None,
+        }
+    }
+}
+
 impl Imports {
     pub(super) fn new(ground: &Ground) -> Self {
         Self { registry: ground.operations.clone(), sources: Mutex::default() }
@@ -101,24 +136,34 @@ impl Imports {
         let Prepared { client, sources } = prepared;
         self.sources().retain(|name, _| sources.iter().any(|(wanted, _)| wanted == name));
         for (name, described) in sources {
-            let bundles = match &described {
+            let source = match described {
                 Described::Now(import) => {
-                    import::log(&name, import);
-                    Some(import.bundles())
+                    import::log(&name, &import);
+                    Source::new(self.install(&name, Some(import.bundles()))?, None)
                 }
-                Described::Remote(_) => None,
-            };
-            let operations = self.install(&name, bundles)?;
-            let fetching = match (described, &client) {
-                (Described::Remote(plan), Some(client)) => {
-                    Some(tokio::spawn(fetch(plan, client.clone(), operations.clone())))
+                Described::Remote(plan) => {
+                    let operations = self.install(&name, None)?;
+                    let task = client.clone().map(|client| tokio::spawn(fetch(plan, client, operations.clone())));
+                    Source::new(operations, task)
                 }
-                _ => None,
+                #[cfg(feature = "mcp")]
+                Described::Mcp { follower, known } => {
+                    let reserved = follower.reserve(&self.registry);
+                    let operations = self.install(&name, Some(known.unwrap_or_default()))?;
+                    let task = tokio::spawn(follower.clone().follow(operations.clone(), reserved));
+                    Source { follower: Some(follower), ..Source::new(operations, Some(task)) }
+                }
             };
-            let source = Source { operations, _fetching: fetching.map(AbortOnDropHandle::new) };
             self.sources().insert(name, source);
         }
         Ok(())
+    }
+
+    /// The operations of an MCP server that is imported already, as a new configuration wants them.
+    #[cfg(feature = "mcp")]
+    fn known(&self, name: &ImportName, follower: &Follower) -> Option<Vec<Bundle>> {
+        let earlier = self.sources().get(name)?.follower.clone()?;
+        Some(follower.import.inherit(&earlier.import)?.bundles())
     }
 
     /// The operations of a source: new ones if there are, else those that it has.

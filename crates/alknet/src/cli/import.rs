@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::Invocation;
 use super::dial::block_on;
+#[cfg(feature = "mcp")]
+use super::import_mcp;
 use super::output::printable;
 use super::report::UsageError;
 use crate::config::{ImportName, SpecSource};
@@ -14,7 +16,7 @@ use crate::import::Plan;
 
 #[derive(Subcommand)]
 pub(super) enum ImportCommand {
-    /// Show which operations a description gives, and what of it cannot be imported
+    /// Show which operations a description or a server gives, and what of it cannot be imported
     List(ListArgs),
 }
 
@@ -22,7 +24,13 @@ pub(super) enum ImportCommand {
 pub(super) struct ListArgs {
     /// A description in OpenAPI, JSON or YAML: a file, or an https:// address
     #[arg(value_name = "SPEC")]
-    spec: SpecSource,
+    #[cfg_attr(feature = "mcp", arg(required_unless_present = "mcp"))]
+    #[cfg_attr(not(feature = "mcp"), arg(required = true))]
+    spec: Option<SpecSource>,
+
+    #[cfg(feature = "mcp")]
+    #[command(flatten)]
+    pub(super) server_of_tools: import_mcp::McpArgs,
 
     /// Only operations that one of these patterns names, as in issues/*
     #[arg(long, value_name = "PATTERN")]
@@ -30,7 +38,7 @@ pub(super) struct ListArgs {
 
     /// The word that stands before the names
     #[arg(long, value_name = "NAME", default_value = "import")]
-    name: ImportName,
+    pub(super) name: ImportName,
 
     /// Where the service is, if not where its description says
     #[arg(long, value_name = "URL")]
@@ -38,7 +46,7 @@ pub(super) struct ListArgs {
 
     /// Print JSON, with what had to be left out of each operation
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Serialize)]
@@ -70,6 +78,10 @@ struct LeftOut<'a> {
 
 pub(super) fn run(command: ImportCommand, invocation: &Invocation) -> anyhow::Result<()> {
     let ImportCommand::List(args) = command;
+    #[cfg(feature = "mcp")]
+    if let Some(url) = &args.server_of_tools.mcp {
+        return import_mcp::list(url, &args, invocation);
+    }
     let import = read(&args)?;
     let listed = Listed::of(&import);
     if args.json {
@@ -92,16 +104,25 @@ pub(super) fn run(command: ImportCommand, invocation: &Invocation) -> anyhow::Re
 /// Reads it as a node would: what is shown is what would be imported.
 fn read(args: &ListArgs) -> anyhow::Result<FromOpenApi> {
     let mut options = ImportOptions::default();
-    if !args.operations.is_empty() {
-        let patterns = args.operations.iter().map(|text| args.name.pattern(text)).collect::<Result<_, _>>();
-        options.operations = patterns.map_err(UsageError)?;
+    if let Some(patterns) = args.patterns()? {
+        options.operations = patterns;
     }
     options.server = args.server.clone();
-    let plan = Plan::new(args.name.clone(), &args.spec, options)?;
+    let spec =
+        args.spec.as_ref().ok_or_else(|| UsageError("which description? Give a file or an address".to_owned()))?;
+    let plan = Plan::new(args.name.clone(), spec, options)?;
     let client = HttpClient::new(&OutboundConfig::default())?;
     match plan.is_remote() {
         true => block_on(async { Ok(plan.fetch(&client).await?) }),
         false => Ok(plan.read_file(&client)?),
+    }
+}
+
+impl ListArgs {
+    /// The patterns, if there are any.
+    pub(super) fn patterns(&self) -> Result<Option<Vec<OperationPattern>>, UsageError> {
+        let patterns = self.operations.iter().map(|text| self.name.pattern(text)).collect::<Result<Vec<_>, _>>();
+        Ok(Some(patterns.map_err(UsageError)?).filter(|patterns| !patterns.is_empty()))
     }
 }
 
@@ -159,7 +180,9 @@ paths:
         let path = folder.path().join("pets.yaml");
         std::fs::write(&path, DESCRIPTION)?;
         let args = ListArgs {
-            spec: SpecSource::File(path),
+            spec: Some(SpecSource::File(path)),
+            #[cfg(feature = "mcp")]
+            server_of_tools: Default::default(),
             operations: operations.iter().map(|text| text.to_string()).collect(),
             name: "shop".parse().map_err(anyhow::Error::msg)?,
             server: None,

@@ -13,6 +13,8 @@ mod handlers;
 mod id;
 #[cfg(feature = "http")]
 mod import;
+#[cfg(feature = "mcp")]
+mod import_mcp;
 mod init;
 mod invite;
 mod join;

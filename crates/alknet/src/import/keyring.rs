@@ -36,14 +36,23 @@ impl<'v> Keyring<'v> {
     /// When there is no such entry, it does not decrypt, or it is no text.
     pub fn capabilities(&self, import: &Import) -> Result<Capabilities, KeyringError> {
         import.credentials.iter().try_fold(Capabilities::default(), |all, (scheme, entry)| {
-            Ok(all.with(scheme.as_str(), self.secret(import, entry)?))
+            Ok(all.with(scheme.as_str(), self.secret(import.name.as_str(), entry)?))
         })
     }
 
-    fn secret(&self, import: &Import, entry: &str) -> Result<Zeroizing<String>, KeyringError> {
+    /// One entry, for whoever calls whatever of the import `import`.
+    ///
+    /// # Errors
+    /// As [`capabilities`](Self::capabilities).
+    #[cfg(feature = "mcp")]
+    pub fn everybodys(&self, import: &str, entry: &str) -> Result<Capabilities, KeyringError> {
+        Ok(Capabilities::default().with("*", self.secret(import, entry)?))
+    }
+
+    fn secret(&self, import: &str, entry: &str) -> Result<Zeroizing<String>, KeyringError> {
         let mut bytes = self.file.get(entry, self.vault).map_err(|source| match source {
             CredentialsError::Missing { .. } => {
-                KeyringError::Missing { import: import.name.to_string(), entry: entry.to_owned() }
+                KeyringError::Missing { import: import.to_owned(), entry: entry.to_owned() }
             }
             source => KeyringError::File { path: self.path.clone(), source },
         })?;

@@ -55,6 +55,9 @@ impl CallerInfo {
 pub struct OperationContext {
     /// Who calls. Authorization has been done with it; a handler needs it for what is the caller's own.
     pub identity: Option<Arc<Identity>>,
+    /// What `identity` was resolved from, to be resolved again by what outlasts the call. None for calls from within this
+    /// process.
+    pub auth: Option<AuthContext>,
     /// The caller's id for this call. It means something only together with the connection.
     pub request_id: Arc<str>,
     /// The id of the call whose handler makes this one, if a handler does.
@@ -81,6 +84,7 @@ impl OperationContext {
     ) -> Self {
         Self {
             identity,
+            auth: None,
             request_id: request_id.into(),
             parent_id: None,
             peer,

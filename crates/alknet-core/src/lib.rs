@@ -21,7 +21,7 @@ pub use alpn::{Alpn, InvalidAlpn};
 pub use auth::*;
 pub use connection::*;
 pub use dial::{Destination, DialError, Dialer, TransportChoice};
-pub use endpoint::{BindError, Endpoint, EndpointConfig, EndpointStatus, Limits};
+pub use endpoint::{BindError, Endpoint, EndpointConfig, EndpointStatus, Limits, OpenConnection};
 pub use handler::{HandlerError, ProtocolHandler};
 pub use ownership::{
     MemoryOwnership, OwnershipError, OwnershipEvent, OwnershipProvider, OwnershipRecord, OwnershipStore, OwnershipWatch,

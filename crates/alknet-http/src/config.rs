@@ -6,8 +6,8 @@ use alknet_core::at_least;
 use serde::Deserialize;
 use url::Url;
 
-use crate::{McpConfig, OutboundConfig};
 use crate::decoy::DecoyConfig;
+use crate::{DashboardConfig, McpConfig, OutboundConfig};
 
 /// The limits of HTTP, as the `[http]` section of the configuration has them. All are on by default.
 ///
@@ -63,6 +63,8 @@ pub struct HttpConfig {
     pub ping_seconds: u32,
     /// What whoever has no valid token is shown. Default: that this is a node.
     pub decoy: Option<DecoyConfig>,
+    /// The page that shows the node in a browser.
+    pub dashboard: DashboardConfig,
     /// The client that the node calls other services with.
     pub outbound: OutboundConfig,
     /// Which pages of other sites may use the node from within a browser.
@@ -145,6 +147,7 @@ impl Default for HttpConfig {
             max_message_bytes: 1024 * 1024,
             ping_seconds: 30,
             decoy: None,
+            dashboard: DashboardConfig::default(),
             outbound: OutboundConfig::default(),
             cors: CorsConfig::default(),
             mcp: McpConfig::default(),

@@ -30,6 +30,7 @@
 //! ```
 
 mod config;
+mod dashboard;
 pub mod decoy;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -41,6 +42,7 @@ mod server;
 mod testkit;
 
 pub use config::{CorsConfig, HttpConfig, InvalidOrigin, Origin};
+pub use dashboard::{Dashboard, DashboardConfig};
 #[cfg(feature = "mcp")]
 pub use mcp::client::{FromMcp, McpError, McpOffered, McpOptions, McpTools};
 pub use mcp::{Host, InvalidHost, McpConfig};

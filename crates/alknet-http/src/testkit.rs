@@ -91,6 +91,11 @@ pub(crate) fn demote_bob(identities: &MemoryIdentities) {
     identities.set(vec![peer("alice", &[]), peer("bob", &[])]).unwrap();
 }
 
+/// Takes bob's token away.
+pub(crate) fn forget_bob(identities: &MemoryIdentities) {
+    identities.set(vec![peer("alice", &[])]).unwrap();
+}
+
 /// A client without a key, at a node that knows alice and bob.
 pub(crate) fn auth() -> AuthContext {
     AuthContext::new([], identities())
@@ -124,11 +129,20 @@ pub(crate) fn connect_to(
     config: HttpConfig,
     more: impl FnOnce(HttpHandlerBuilder) -> HttpHandlerBuilder,
 ) -> Raw {
+    connect_as(alpn, config, identities(), more)
+}
+
+/// The same, to a node that knows these.
+pub(crate) fn connect_as(
+    alpn: &str,
+    config: HttpConfig,
+    identities: Arc<MemoryIdentities>,
+    more: impl FnOnce(HttpHandlerBuilder) -> HttpHandlerBuilder,
+) -> Raw {
     let (registry, drain) = (registry(), CancellationToken::new());
     let (io, connection) = pipe(alpn, drain.clone());
     let calls = Arc::new(CallHandler::new(registry.clone(), CallLimits::default()));
     let handler = more(HttpHandler::builder(registry, config).calls(calls)).build();
-    let identities = identities();
     let served = tokio::spawn(Arc::new(handler).handle(connection, AuthContext::new([], identities.clone())));
     Raw { io, served, drain, identities }
 }

@@ -15,7 +15,7 @@ use crate::{
 /// The services that every node has. Those of another node say what is so there, of whoever asks; nobody is served by
 /// having them here under another name. And who a node's peers are is between it and whoever runs it: by a hub's own rights
 /// there, which `peers` and `config` ask for, no user of the hub's is to change it.
-const BUILT_IN: [&str; 6] = ["config", "metrics", "node", "peers", "resources", "services"];
+const BUILT_IN: [&str; 7] = ["config", "dashboard", "metrics", "node", "peers", "resources", "services"];
 
 /// Gives the client of the peer at this moment.
 pub(crate) type ClientSource = Arc<dyn Fn() -> Result<CallClient, ClientError> + Send + Sync>;

@@ -93,6 +93,10 @@ impl Service {
         let mut admitted = self.registry.admit(name, context)?;
         let context = admitted.context_mut();
         context.forwarded_for = request.forwarded_for.as_ref().map(|whom| parse(whom, "forwarded_for")).transpose()?;
+        context.auth = Some(match &request.auth_token {
+            Some(token) => self.auth.with_token(token.reveal()),
+            None => self.auth.clone(),
+        });
         context.link = Arc::downgrade(link);
         let limit = match admitted.kind() {
             OperationKind::Call => Some(limit),

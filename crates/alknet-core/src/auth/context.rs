@@ -29,6 +29,13 @@ impl AuthContext {
         Self { token: Some(Arc::new(Zeroizing::new(token.to_owned()))), ..self.clone() }
     }
 
+    /// The same client, with its credentials resolved by `provider`: for a protocol that has credentials of its own beside
+    /// those of the node's peers, and for what keeps a credential that only the peers' own provider is to resolve.
+    #[must_use]
+    pub fn with_provider(&self, provider: Arc<dyn IdentityProvider>) -> Self {
+        Self { provider, ..self.clone() }
+    }
+
     /// The name of the key that the client proved to hold, known or not; none if it showed no key.
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
         self.fingerprints.first()
@@ -94,5 +101,15 @@ mod tests {
         identities.set(vec![peer("alice", 1, "alk_a")]).unwrap();
         assert_eq!((id(&alice).as_deref(), id(&bob)), (Some("alice"), None));
         assert!(!format!("{bob:?}").contains("alk_b"));
+    }
+
+    #[test]
+    fn another_provider_is_asked_for_the_same_credential() {
+        let before = Arc::new(MemoryIdentities::new(vec![peer("alice", 1, "alk_a")]).unwrap());
+        let after = Arc::new(MemoryIdentities::new(vec![peer("carol", 1, "alk_c")]).unwrap());
+        let key = AuthContext::new([Fingerprint::Ed25519([1; 32])], before);
+        let id = |auth: AuthContext| auth.identity().map(|identity| identity.id.to_string());
+        assert_eq!(id(key.with_provider(after.clone())).as_deref(), Some("carol"));
+        assert_eq!(id(key.with_token("alk_a").with_provider(after)), None);
     }
 }

@@ -37,6 +37,12 @@ impl Scope {
         Self::of("call", "forward")
     }
 
+    /// `dashboard:use`, the scope of who may open the node's dashboard in a browser. What is seen there is what the peer may
+    /// call anyway.
+    pub fn dashboard_use() -> Self {
+        Self::of("dashboard", "use")
+    }
+
     fn of(service: &'static str, action: &'static str) -> Self {
         Self { text: format!("{service}:{action}").into(), colon: service.len() }
     }
@@ -112,6 +118,7 @@ mod tests {
         assert_eq!(scope("node:admin"), Scope::node_admin());
         assert_eq!(scope("metrics:read"), Scope::metrics_read());
         assert_eq!(scope("call:forward"), Scope::call_forward());
+        assert_eq!(scope("dashboard:use"), Scope::dashboard_use());
     }
 
     #[test]

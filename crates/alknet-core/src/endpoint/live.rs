@@ -1,13 +1,14 @@
 //! The connections that are open, so that they can be counted, cut off and closed.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{AuthContext, CloseCode, Connection};
+use crate::{Alpn, AuthContext, CloseCode, Connection};
 
 /// How long a handler may take to notice that its connection is gone, before its future is dropped.
 const GRACE: Duration = Duration::from_millis(500);
@@ -22,8 +23,27 @@ struct Entry {
     connection: Connection,
     auth: AuthContext,
     /// The peer that the connection's key named when it began; for a stranger's, the first that it has named since.
-    peer: Option<std::sync::Arc<str>>,
+    peer: Option<Arc<str>>,
+    since: Instant,
     stop: CancellationToken,
+}
+
+/// A connection that is open, for an operator to look at.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OpenConnection {
+    /// Its number in this process's log.
+    pub id: u64,
+    /// What it speaks.
+    pub alpn: Alpn,
+    /// The peer whose key the client proved to hold. A client that is known by a token alone is none here.
+    pub peer: Option<Arc<str>>,
+    /// The transport's name, for people: `quic`, `tls`, …
+    pub transport: &'static str,
+    /// Where the client is.
+    pub remote: Option<SocketAddr>,
+    /// When its handshake was done.
+    pub since: Instant,
 }
 
 impl Live {
@@ -37,9 +57,24 @@ impl Live {
         let mut connections = self.lock();
         // Resolved under the lock: a revocation before it is seen here, one after it finds the entry.
         let peer = auth.identity().map(|identity| identity.id.clone());
-        let entry = Entry { connection: connection.clone(), auth: auth.clone(), peer, stop: stop.clone() };
+        let entry = Entry {
+            connection: connection.clone(),
+            auth: auth.clone(),
+            peer,
+            since: Instant::now(),
+            stop: stop.clone(),
+        };
         connections.insert(connection.id(), entry);
         Registered { live: self, id: connection.id(), stop }
+    }
+
+    /// The newest connections, up to `most` of them, the newest first; and how many there are in all.
+    pub(crate) fn newest(&self, most: usize) -> (Vec<OpenConnection>, usize) {
+        let connections = self.lock();
+        let mut ids: Vec<_> = connections.keys().copied().collect();
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        let newest = ids.iter().take(most).filter_map(|id| connections.get(id)).map(Entry::shown).collect();
+        (newest, ids.len())
     }
 
     /// Cuts off every connection whose key no longer names the peer that it named at first. Whoever has become known while
@@ -69,6 +104,17 @@ impl Live {
 }
 
 impl Entry {
+    fn shown(&self) -> OpenConnection {
+        OpenConnection {
+            id: self.connection.id(),
+            alpn: self.connection.alpn().clone(),
+            peer: self.peer.clone(),
+            transport: self.connection.transport_name(),
+            remote: self.connection.remote_address(),
+            since: self.since,
+        }
+    }
+
     fn end(&self, code: CloseCode, reason: &str) -> CancellationToken {
         tracing::info!(
             alpn = %self.connection.alpn(),

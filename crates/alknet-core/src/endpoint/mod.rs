@@ -33,6 +33,7 @@ use crate::tls::{PerConnection, ServerConfigs};
 use crate::{Certificates, CloseCode, HandlerRegistry, IdentityProvider, NodeKey};
 use admission::Admission;
 use live::Live;
+pub use live::OpenConnection;
 use refusals::Refusals;
 
 /// How long handlers get to end once their connections are closed.
@@ -202,6 +203,11 @@ impl EndpointStatus {
     /// As [`Endpoint::connections`].
     pub fn connections(&self) -> usize {
         self.shared.admission.connections()
+    }
+
+    /// The newest connections whose handshake is done, up to `most` of them, the newest first; and how many there are in all.
+    pub fn newest_connections(&self, most: usize) -> (Vec<OpenConnection>, usize) {
+        self.shared.live.newest(most)
     }
 }
 

@@ -70,7 +70,7 @@ pub use self::rewound::Rewound;
 
 use self::pages::Refusal;
 use self::ranges::Boundaries;
-use self::request::Fields;
+use self::request::{Method, Request};
 use self::site::{Folder, Site};
 
 /// A server that is not there. Clones are the same one.
@@ -112,11 +112,18 @@ pub struct Credentials<'a> {
     pub authorization: Option<&'a [u8]>,
     /// The values of all `Sec-WebSocket-Protocol`, in which browsers send tokens.
     pub web_socket_protocols: &'a [Vec<u8>],
+    /// The path of a `GET`, decoded, as it may be a secret itself.
+    pub path: Option<&'a [u8]>,
 }
 
 impl<'a> Credentials<'a> {
-    fn of(fields: &'a Fields<Vec<u8>>) -> Self {
-        Self { authorization: fields.authorization.as_deref(), web_socket_protocols: &fields.web_socket_protocols }
+    fn of(request: &'a Request<Vec<u8>>) -> Self {
+        let Request { method, path, fields, .. } = request;
+        Self {
+            authorization: fields.authorization.as_deref(),
+            web_socket_protocols: &fields.web_socket_protocols,
+            path: (*method == Method::Get).then_some(path),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::connection::{Http, front};
 use super::io::Io;
 use super::site::Site;
 use crate::decoy::Decoy;
-use crate::{Exporter, HttpConfig};
+use crate::{Dashboard, Exporter, HttpConfig};
 
 const H2: &str = "h2";
 const HTTP_1_1: &str = "http/1.1";
@@ -65,7 +65,8 @@ impl HttpHandler {
     /// connection of its own.
     async fn serve_streams(&self, connection: &Connection, auth: &AuthContext) -> Result<(), HandlerError> {
         let mut streams = JoinSet::new();
-        let peer = Arc::new(CallerInfo::of(connection, auth));
+        let auth = self.site.recognise(auth.clone());
+        let peer = Arc::new(CallerInfo::of(connection, &auth));
         let is_h2 = connection.alpn().as_bytes() == H2.as_bytes();
         loop {
             tokio::select! {
@@ -127,6 +128,13 @@ impl HttpHandlerBuilder {
     #[must_use]
     pub fn decoy(mut self, decoy: Decoy) -> Self {
         self.site.hide_behind(decoy);
+        self
+    }
+
+    /// Opens `dashboard` to whoever comes by one of its links, and knows the sessions that come of it.
+    #[must_use]
+    pub fn dashboard(mut self, dashboard: Dashboard) -> Self {
+        self.site.show(dashboard);
         self
     }
 

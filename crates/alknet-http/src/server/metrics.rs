@@ -67,14 +67,26 @@ pub(crate) enum Route {
     /// `/mcp`.
     #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "nothing is there then"))]
     Mcp,
+    /// The dashboard's page, by a link.
+    Dashboard,
     /// What the assembly has added, and what took too long.
     Other,
     /// Anything, from somebody without a valid token.
     Unauthenticated,
 }
 
-const ROUTES: [&str; 9] =
-    ["operation", "events", "websocket", "health", "metrics", "openapi", "mcp", "other", "unauthenticated"];
+const ROUTES: [&str; 10] = [
+    "operation",
+    "events",
+    "websocket",
+    "health",
+    "metrics",
+    "openapi",
+    "mcp",
+    "dashboard",
+    "other",
+    "unauthenticated",
+];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 

@@ -99,7 +99,8 @@ impl Operations {
         body: Body,
     ) -> Result<Response, Refusal> {
         let (identity, peer) = (visit.identity.clone(), visit.client.peer.clone());
-        let context = OperationContext::new(id.clone(), Some(identity), peer, self.config.request_timeout());
+        let mut context = OperationContext::new(id.clone(), Some(identity), peer, self.config.request_timeout());
+        context.auth = Some(visit.auth(headers));
         let admitted = self.registry.admit(name, context)?;
         match *method {
             Method::POST => {}

@@ -25,7 +25,7 @@ use super::problem;
 use super::token::{self, Shown};
 use super::websocket::Calls;
 use crate::decoy::{Credentials, Decoy};
-use crate::{Exporter, HttpConfig};
+use crate::{Dashboard, Exporter, HttpConfig};
 
 const HEALTH: &str = "/healthz";
 const METRICS: &str = "/metrics";
@@ -82,13 +82,14 @@ pub(super) struct Site {
     exporter: Option<Exporter>,
     more: Option<Router>,
     decoy: Option<Decoy>,
+    dashboard: Option<Dashboard>,
 }
 
 impl Site {
     pub(super) fn new(registry: Arc<Registry>, config: HttpConfig) -> Self {
         let (metrics, cors) = (registry.counters::<HttpMetrics>(), Cors::new(&config.cors));
         let operations = Arc::new(Operations::new(registry, config, metrics.clone()));
-        Self { operations, metrics, cors, calls: None, exporter: None, more: None, decoy: None }
+        Self { operations, metrics, cors, calls: None, exporter: None, more: None, decoy: None, dashboard: None }
     }
 
     pub(super) fn serve_calls(&mut self, handler: Arc<dyn ProtocolHandler>) {
@@ -105,6 +106,18 @@ impl Site {
         self.decoy = Some(decoy);
     }
 
+    pub(super) fn show(&mut self, dashboard: Dashboard) {
+        self.dashboard = Some(dashboard);
+    }
+
+    /// A client as the site knows it: by the tokens of the peers, and those of the dashboard's sessions.
+    pub(super) fn recognise(&self, auth: AuthContext) -> AuthContext {
+        match &self.dashboard {
+            Some(dashboard) => auth.with_provider(dashboard.identities()),
+            None => auth,
+        }
+    }
+
     pub(super) fn decoy(&self) -> Option<&Decoy> {
         self.decoy.as_ref()
     }
@@ -112,6 +125,10 @@ impl Site {
     /// Whether what a request shows opens the door. A token among subprotocols counts as it would on the way in, so that
     /// the decoy lets nobody pass who would be turned away there.
     pub(super) fn knows(&self, auth: &AuthContext, shown: &Credentials<'_>) -> bool {
+        let is_link = |dashboard: &Dashboard| shown.path.is_some_and(|path| dashboard.has_link(path));
+        if self.dashboard.as_ref().is_some_and(is_link) {
+            return true;
+        }
         let mut headers = HeaderMap::new();
         let fields = shown.authorization.into_iter().map(|value| (AUTHORIZATION, value));
         let protocols = shown.web_socket_protocols.iter().map(|value| (SEC_WEBSOCKET_PROTOCOL, value.as_slice()));
@@ -173,6 +190,9 @@ impl Site {
         if self.decoy.is_none() && is_health_check(&request) {
             return of(Route::Health, healthy());
         }
+        if let Some(page) = self.dashboard.as_ref().and_then(|dashboard| dashboard.answer(&request)) {
+            return of(Route::Dashboard, page);
+        }
         let may_be_websocket = self.has_calls() && request.uri().path() == CALL;
         let shown = token::shown(request.headers(), may_be_websocket);
         let known = match shown {
@@ -220,7 +240,12 @@ impl Site {
             }
             (.., Some(more)) => {
                 let auth = visit.auth(request.headers());
-                let caller = Caller { identity: visit.identity.clone(), auth, peer: visit.client.peer.clone(), client: visit.client.clone() };
+                let caller = Caller {
+                    identity: visit.identity.clone(),
+                    auth,
+                    peer: visit.client.peer.clone(),
+                    client: visit.client.clone(),
+                };
                 request.extensions_mut().insert(caller);
                 request.extensions_mut().insert(visit);
                 let Ok(response) = more.clone().oneshot(request).await;

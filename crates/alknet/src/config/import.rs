@@ -18,7 +18,7 @@ use super::reader::{Place, Reader};
 use super::text::Parsed;
 
 /// The first words of names that are the node's own.
-const OWN: [&str; 6] = ["config", "metrics", "node", "resources", "services", "tty"];
+const OWN: [&str; 7] = ["config", "dashboard", "metrics", "node", "resources", "services", "tty"];
 
 /// In the place of a security scheme: any that has no entry of its own.
 const ANY_SCHEME: &str = "*";

@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Waited::End(end) => return Ok(end),
             };
             self.requests += 1;
-            if head.refusal.is_none() && admit(&Credentials::of(&head.request.fields)) {
+            if head.refusal.is_none() && admit(&Credentials::of(&head.request)) {
                 self.unread.advance(head.start);
                 return Ok(End::Admitted);
             }

@@ -170,7 +170,8 @@ mod tests {
         let answer = in_time(after(40, of(EVENTS, "data: 1\n\n")), PATIENCE, BEAT, Box::pin(pending())).await;
         assert_eq!(answer.headers()[CONTENT_TYPE], EVENTS);
         assert_eq!(text(answer).await, ":\n\n:\n\ndata: 1\n\n", "after 25 and after 35 seconds");
-        let answer = in_time(after(20, of("application/json", "{\"id\":1}")), PATIENCE, BEAT, Box::pin(pending())).await;
+        let answer =
+            in_time(after(20, of("application/json", "{\"id\":1}")), PATIENCE, BEAT, Box::pin(pending())).await;
         assert_eq!((answer.status(), &*text(answer).await), (StatusCode::OK, "data: {\"id\":1}\n\n"));
     }
 

@@ -188,7 +188,10 @@ mod tests {
         let catalogue = catalogue();
         assert_eq!(names(&catalogue.page(&identity(&[]), None, 9)), ["a.b-c", "a.b.c", "d.e"]);
         assert_eq!(names(&catalogue.page(&identity(&["b:use"]), None, 9)), ["a.b-c", "a.b.c", "b.some", "d.e"]);
-        assert!(catalogue.tool(&identity(&[]), "b.some").is_none() && catalogue.tool(&identity(&["b:*"]), "b.some").is_some());
+        assert!(
+            catalogue.tool(&identity(&[]), "b.some").is_none()
+                && catalogue.tool(&identity(&["b:*"]), "b.some").is_some()
+        );
         assert!(catalogue.tool(&identity(&["c:*"]), "c.none").is_none());
     }
 

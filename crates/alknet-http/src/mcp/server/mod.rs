@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alknet_call::{CallError, ErrorCode, Registry};
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::Response;
-use axum::Router;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, StatusCode};
 use rmcp::transport::streamable_http_server::{SessionId, StreamableHttpServerConfig, StreamableHttpService};
@@ -73,12 +73,7 @@ impl Shared {
 
 impl McpServer {
     /// Offers the operations of `registry`, under a title for people.
-    pub fn new(
-        registry: Arc<Registry>,
-        title: impl Into<String>,
-        config: &HttpConfig,
-        sessions: &McpSessions,
-    ) -> Self {
+    pub fn new(registry: Arc<Registry>, title: impl Into<String>, config: &HttpConfig, sessions: &McpSessions) -> Self {
         let sessions = sessions.shared();
         let transport = StreamableHttpServerConfig::default()
             // Its clock is not the one of the rest.
@@ -135,9 +130,8 @@ impl McpServer {
                 }
             };
             // Calls end by themselves when the node shuts down.
-            let draining = async {
-                if is_stream { client.below.draining().await } else { std::future::pending().await }
-            };
+            let draining =
+                async { if is_stream { client.below.draining().await } else { std::future::pending().await } };
             tokio::select! { () = gone => {}, () = draining => {}, () = client.hung_up() => {} }
         });
         let mut response = answer::in_time(answer, self.http.patience(), self.http.heartbeat(), over).await;

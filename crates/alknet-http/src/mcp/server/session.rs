@@ -8,8 +8,8 @@ use std::time::Duration;
 use alknet_call::{CallError, ErrorCode};
 use alknet_core::{AuthContext, Identity};
 use rmcp::model::RequestId;
-use rmcp::transport::streamable_http_server::{SessionId, SessionManager as _};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
+use rmcp::transport::streamable_http_server::{SessionId, SessionManager as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -127,7 +127,13 @@ impl Sessions {
 
     /// Keeps the books about a session that was made for whoever `auth` is, until it ends: the token is taken back, or its
     /// client is away for too long.
-    pub(super) fn keep(self: &Arc<Self>, id: SessionId, owner: Arc<str>, auth: AuthContext, idle: Duration) -> Arc<Session> {
+    pub(super) fn keep(
+        self: &Arc<Self>,
+        id: SessionId,
+        owner: Arc<str>,
+        auth: AuthContext,
+        idle: Duration,
+    ) -> Arc<Session> {
         let (reading, gone) = (Arc::new(Reading::new()), self.end.child_token());
         let session = Arc::new(Session { owner, reading, requests: Mutex::default(), gone });
         self.open().insert(id.clone(), session.clone());

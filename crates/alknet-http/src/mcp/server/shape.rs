@@ -73,9 +73,11 @@ fn takes_objects(schema: &Value) -> bool {
 }
 
 fn wrapped(field: &str, schema: &Value) -> JsonObject {
-    around(schema, |schema| {
-        json!({ "type": "object", "properties": { field: schema }, "required": [field], "additionalProperties": false })
-    }, &format!("/properties/{field}"))
+    around(
+        schema,
+        |schema| json!({ "type": "object", "properties": { field: schema }, "required": [field], "additionalProperties": false }),
+        &format!("/properties/{field}"),
+    )
 }
 
 fn events(event: Option<&Value>) -> JsonObject {
@@ -202,11 +204,17 @@ mod tests {
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i32>().prop_map(Value::from), "[a-z]{0,4}".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-z]{0,4}".prop_map(Value::from)
+        ];
         leaf.prop_recursive(3, 16, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map("[a-z]{1,3}", inner, 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+                prop::collection::btree_map("[a-z]{1,3}", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
     }

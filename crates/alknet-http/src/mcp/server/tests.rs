@@ -179,7 +179,8 @@ impl Answer {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let data = event.lines().find_map(|line| line.strip_prefix("data:"));
-                let message = data.map(str::trim).filter(|data| !data.is_empty()).map(|data| serde_json::from_str(data).unwrap());
+                let message =
+                    data.map(str::trim).filter(|data| !data.is_empty()).map(|data| serde_json::from_str(data).unwrap());
                 self.read = rest.to_owned();
                 if message.is_some() {
                     return message;

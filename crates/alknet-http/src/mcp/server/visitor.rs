@@ -8,8 +8,8 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::ServerSseMessage;
-use rmcp::transport::streamable_http_server::{SessionId, SessionManager};
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, LocalSessionManagerError};
+use rmcp::transport::streamable_http_server::{SessionId, SessionManager};
 
 use super::session::{Session, Sessions};
 use crate::McpConfig;

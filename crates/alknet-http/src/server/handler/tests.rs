@@ -1,6 +1,6 @@
 use super::*;
 use crate::decoy::DecoyConfig;
-use crate::testkit::{Raw, connect, connect_to};
+use crate::testkit::{Raw, connect, connect_as, connect_to, forget_bob};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -65,6 +65,78 @@ async fn a_decoy_hands_the_connection_over_once_there_is_a_token() {
     assert!(raw.until("</html>\r\n").await.starts_with("HTTP/1.1 404 Not Found\r\nServer: nginx"));
     raw.io.write_all(format!("{upgrade}alk_alice\r\n\r\n").as_bytes()).await.unwrap();
     assert!(raw.until("\r\n\r\n").await.starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
+}
+
+/// A connection to a node with a dashboard, and a link to that for bob.
+async fn connect_to_dashboard(
+    alpn: &str,
+    more: impl FnOnce(HttpHandlerBuilder) -> HttpHandlerBuilder,
+) -> (Raw, String) {
+    let identities = crate::testkit::identities();
+    let dashboard = Dashboard::new(identities.clone());
+    let bundle = dashboard.bundle();
+    let scoped = alknet_core::Identity {
+        id: "bob".into(),
+        scopes: vec![alknet_core::Scope::dashboard_use()],
+        resources: Default::default(),
+    };
+    let registry = Registry::new();
+    registry.add(bundle).unwrap();
+    let caller = Some(Arc::new(scoped));
+    let mut context = alknet_call::OperationContext::new("1", caller, CallerInfo::in_process(), Duration::from_secs(9));
+    context.auth = Some(AuthContext::new([], identities.clone()).with_token("alk_bob"));
+    let link = registry.invoke("dashboard/open", serde_json::Value::Null, context).await.unwrap();
+    let raw = connect_as(alpn, HttpConfig::default(), identities, |handler| more(handler.dashboard(dashboard)));
+    (raw, link["path"].as_str().unwrap().to_owned())
+}
+
+fn plain_get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
+}
+
+/// An answer with a body of a known length, without the line of the date.
+async fn answer(raw: &mut Raw) -> (String, String) {
+    let head = raw.until("\r\n\r\n").await;
+    let length =
+        |line: &str| line.to_lowercase().strip_prefix("content-length: ").and_then(|length| length.parse().ok());
+    let mut body = vec![0; head.lines().find_map(length).unwrap()];
+    raw.io.read_exact(&mut body).await.unwrap();
+    let head = head.lines().filter(|line| !line.to_lowercase().starts_with("date: ")).collect::<Vec<_>>().join("\n");
+    (head, String::from_utf8(body).unwrap())
+}
+
+#[tokio::test]
+async fn a_dashboard_is_there_for_its_link_alone() {
+    for has_decoy in [false, true] {
+        let hidden = |handler: HttpHandlerBuilder| match has_decoy {
+            true => handler.decoy(Decoy::new(&DecoyConfig::nginx()).unwrap()),
+            false => handler,
+        };
+        let (mut raw, link) = connect_to_dashboard(HTTP_1_1, hidden).await;
+        let mut ask = async |path: &str| {
+            raw.io.write_all(&plain_get(path)).await.unwrap();
+            answer(&mut raw).await
+        };
+        let nothing = ask("/nothing").await;
+        let wrong = format!("{}x", link.get(..link.len() - 1).unwrap());
+        for path in ["/dashboard", "/dashboard/", &wrong] {
+            assert_eq!(ask(path).await, nothing, "{path}, decoy: {has_decoy}");
+        }
+        let (head, page) = ask(&link).await;
+        assert!(head.starts_with("HTTP/1.1 200 OK\n") && page.starts_with("<!doctype html>"), "{head}");
+        let (head, body) = ask(&link).await;
+        assert_eq!((head.lines().next(), &body), (nothing.0.lines().next(), &nothing.1), "it is used up");
+
+        let session = page.split_once("name=\"session\" content=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+        let info = format!(
+            "POST /node/info HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {session}\r\ncontent-length: 0\r\n\r\n"
+        );
+        raw.io.write_all(info.as_bytes()).await.unwrap();
+        assert!(answer(&mut raw).await.1.contains(r#""caller":"bob""#));
+        forget_bob(&raw.identities);
+        raw.io.write_all(info.as_bytes()).await.unwrap();
+        assert_eq!(answer(&mut raw).await.0.lines().next(), nothing.0.lines().next(), "it ends with bob's token");
+    }
 }
 
 #[tokio::test]

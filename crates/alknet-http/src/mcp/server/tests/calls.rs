@@ -62,7 +62,10 @@ async fn the_events_of_a_subscription_come_as_progress_and_in_the_result() {
     ] {
         for number in 0..3 {
             let event = answer.message().await.unwrap();
-            assert_eq!((&event["method"], &event["params"]["progressToken"]), (&json!("notifications/progress"), &token));
+            assert_eq!(
+                (&event["method"], &event["params"]["progressToken"]),
+                (&json!("notifications/progress"), &token)
+            );
             assert_eq!(event["params"]["progress"], json!(f64::from(number + 1)));
             let output: Value = serde_json::from_str(event["params"]["message"].as_str().unwrap()).unwrap();
             assert_eq!(output, json!({ "number": number, "next": number + 1 }));
@@ -91,7 +94,10 @@ async fn a_subscription_without_an_end_answers_in_time_with_the_last_events() {
             Some((Ok(json!(number)), number + 1))
         })
     };
-    world.registry.add(alknet_call::Bundle::subscription(OperationSpec::new("demo/ticks".parse().unwrap()), ticks)).unwrap();
+    world
+        .registry
+        .add(alknet_call::Bundle::subscription(OperationSpec::new("demo/ticks".parse().unwrap()), ticks))
+        .unwrap();
     let mut answer = world.open("bob").await.call(1, "demo.ticks", json!({})).await;
     let mut last = answer.message().await.unwrap();
     while last.get("result").is_none() {
@@ -104,12 +110,16 @@ async fn a_subscription_without_an_end_answers_in_time_with_the_last_events() {
     assert!(content["cut"].as_u64().unwrap() > 0 && content.to_string().len() <= 1024);
     // Who sees nothing of what comes gets as much as there is room for, and no more is taken.
     let content = world.call("bob", "demo.ticks", json!({})).await["result"]["structuredContent"].clone();
-    assert_eq!((&content["ended"], &content["cut"], &content["events"][0]), (&json!("size limit"), &json!(1), &json!(0)));
+    assert_eq!(
+        (&content["ended"], &content["cut"], &content["events"][0]),
+        (&json!("size limit"), &json!(1), &json!(0))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_has_a_time_limit_and_may_take_longer_than_a_request() {
-    let config: HttpConfig = toml::from_str("request_timeout_seconds = 4\nmcp = { call_timeout_seconds = 20 }").unwrap();
+    let config: HttpConfig =
+        toml::from_str("request_timeout_seconds = 4\nmcp = { call_timeout_seconds = 20 }").unwrap();
     let world = World::of(&config);
     let hang = async |_: OperationContext, _: Value| std::future::pending().await;
     world.registry.register(OperationSpec::new("demo/hang".parse().unwrap()), hang).unwrap();

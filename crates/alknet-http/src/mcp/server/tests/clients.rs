@@ -26,7 +26,8 @@ async fn without_a_session_to_go_away_is_to_cancel() {
         drop(answer);
         world.until_calls(0).await;
     }
-    let listener = world.modern("bob", "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } })).await;
+    let listener =
+        world.modern("bob", "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } })).await;
     until(|| world.sessions.listeners() == 1).await;
     drop(listener);
     until(|| world.sessions.listeners() == 0).await;
@@ -109,7 +110,10 @@ async fn a_node_that_has_names_answers_to_no_other() {
 async fn without_a_token_there_is_nothing() {
     let world = World::new();
     let answer = world.modern("mallory", "tools/list", json!({})).await;
-    assert_eq!((answer.status, &answer.headers["www-authenticate"]), (StatusCode::UNAUTHORIZED, &"Bearer error=\"invalid_token\"".parse().unwrap()));
+    assert_eq!(
+        (answer.status, &answer.headers["www-authenticate"]),
+        (StatusCode::UNAUTHORIZED, &"Bearer error=\"invalid_token\"".parse().unwrap())
+    );
     assert_eq!(world.sessions.count(), 0);
 }
 

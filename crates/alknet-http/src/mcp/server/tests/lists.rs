@@ -25,7 +25,10 @@ async fn lists_come_in_pages() {
     assert_eq!((names(&first).len(), names(&second)), (4, vec!["demo.scoped", "node.info"]));
     assert!(second["result"].get("nextCursor").is_none());
     let error = world.ask("bob", "tools/list", json!({ "cursor": "no/cursor" })).await;
-    assert_eq!((&error["error"]["code"], &error["error"]["message"]), (&json!(-32602), &json!("\"no/cursor\" is no cursor of this node's")));
+    assert_eq!(
+        (&error["error"]["code"], &error["error"]["message"]),
+        (&json!(-32602), &json!("\"no/cursor\" is no cursor of this node's"))
+    );
 }
 
 #[tokio::test]
@@ -37,7 +40,8 @@ async fn a_client_is_told_when_its_tools_change_and_only_then() {
     let mut modern = world.modern("alice", "subscriptions/listen", filter).await;
     assert_eq!(modern.message().await.unwrap()["method"], "notifications/subscriptions/acknowledged");
     // What alice does not see is no news; what she sees comes after it.
-    let hidden = OperationSpec::new("demo/more".parse().unwrap()).with_access(Access::Scopes(vec!["demo:use".parse().unwrap()]));
+    let hidden =
+        OperationSpec::new("demo/more".parse().unwrap()).with_access(Access::Scopes(vec!["demo:use".parse().unwrap()]));
     world.registry.register(hidden, async |_: OperationContext, input: Value| Ok(input)).unwrap();
     tokio::time::sleep(Duration::from_millis(150)).await;
     world.add("demo/for-all");

@@ -5,6 +5,8 @@ mod call;
 mod call_events;
 mod check_config;
 mod connect;
+#[cfg(feature = "http")]
+mod dashboard;
 #[cfg(feature = "demo")]
 mod demo;
 mod dial;
@@ -96,6 +98,9 @@ enum Command {
     Tty(tty::TtyCommand),
     /// Show how a node is doing
     Status(status::StatusArgs),
+    /// Open a page in the browser that shows how a node is doing
+    #[cfg(feature = "http")]
+    Dashboard(dashboard::DashboardArgs),
     /// Try everything out with nodes of their own, which are gone afterwards
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
@@ -174,6 +179,8 @@ fn run(command: Command, invocation: &Invocation) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "tty")]
         Command::Tty(command) => return tty::run(command, invocation),
         Command::Status(args) => status::run(args, invocation),
+        #[cfg(feature = "http")]
+        Command::Dashboard(args) => dashboard::run(args, invocation),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args, invocation),
         Command::Completions(args) => generate::completions(args, invocation),

@@ -13,6 +13,7 @@ use alknet_core::{
 use tokio::sync::Mutex;
 
 use super::fleet::Fleet;
+use super::overview;
 use super::pairing::entries;
 use super::parts::{self, Basis, Ground, Part, PrepareError, call_handler};
 use super::reload::{ReloadError, ReloadReport};
@@ -35,8 +36,8 @@ pub struct Node {
     pub(super) parts: Vec<Arc<dyn Part>>,
     pub(super) fleet: Arc<std::sync::Mutex<Fleet>>,
     pub(super) desk: Desk,
-    handlers: Arc<HandlerRegistry>,
-    endpoint: Endpoint,
+    pub(super) handlers: Arc<HandlerRegistry>,
+    pub(super) endpoint: Endpoint,
     name: String,
     fingerprint: Fingerprint,
 }
@@ -122,7 +123,7 @@ impl Node {
             .with_access(Access::Scopes(vec![Scope::node_admin()]));
         self.ground.operations.register(spec, move |_: OperationContext, _| reload_operation(node.clone()))?;
         pairing::operations::register(&self.ground.operations, self)?;
-        Ok(())
+        overview::register(self)
     }
 
     /// The addresses that it listens on.
@@ -183,7 +184,7 @@ async fn reload_operation(node: Weak<Node>) -> Result<serde_json::Value, CallErr
 pub(super) fn peers(entries: &[PeerEntry], own: Fingerprint) -> Vec<Peer> {
     let mut peers: Vec<Peer> = entries.iter().map(PeerEntry::to_peer).collect();
     if !peers.iter().any(|peer| peer.fingerprints.contains(&own)) {
-        let scopes = vec![Scope::node_admin(), Scope::metrics_read()];
+        let scopes = vec![Scope::node_admin(), Scope::metrics_read(), Scope::dashboard_use()];
         let identity = Arc::new(Identity { id: PeerId::OWN.into(), scopes, resources: Default::default() });
         peers.push(Peer { identity, fingerprints: vec![own], tokens: Vec::new(), enabled: true });
     }

@@ -3,6 +3,7 @@
 mod assembly;
 mod fleet;
 mod notify;
+mod overview;
 mod pairing;
 mod parts;
 mod reload;

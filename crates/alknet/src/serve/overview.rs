@@ -105,7 +105,7 @@ fn connection(open: &OpenConnection) -> Value {
     json!({
         "id": open.id,
         "alpn": open.alpn.to_string(),
-        "peer": open.peer,
+        "peer": open.peer.as_deref(),
         "transport": open.transport,
         "remote": open.remote,
         "since_seconds": open.since.elapsed().as_secs(),

@@ -11,6 +11,7 @@ mod callee;
 mod curl;
 mod http;
 mod imports;
+mod mcp;
 mod namespaces;
 mod needs;
 mod node;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         curl::tests(),
         http::tests(),
         imports::tests(),
+        mcp::tests(),
         openssl::tests(),
         aioquic::tests(),
         call_client::tests(),

@@ -15,6 +15,10 @@ pub(crate) enum Need {
     OpenApiTools,
     /// The HTTP/2 state machine of the hyper project for Python.
     PythonH2,
+    /// The official SDK of the Model Context Protocol.
+    PythonMcp,
+    /// The same for Node.js, with its Inspector and its conformance suite.
+    NodeMcp,
     /// `nghttp` and `h2load`.
     Nghttp2,
     /// Descriptions of real services, which are not part of the project.
@@ -38,6 +42,8 @@ impl Need {
                 "schemathesis, openapi-python-client and openapi-spec-validator in target/e2e-python, which scripts/test makes"
             }
             Self::PythonH2 => "h2 in target/e2e-python, which scripts/test makes",
+            Self::PythonMcp => "mcp in target/e2e-python, which scripts/test makes",
+            Self::NodeMcp => "the packages of scripts/node in target/e2e-node, which scripts/test installs",
             Self::Nghttp2 => "nghttp and h2load (nghttp2-client)",
             Self::Descriptions => "descriptions of real services in ../shared/openapi",
             Self::Nginx => "nginx 1.22.1 of Debian 12, which scripts/setup unpacks",
@@ -61,6 +67,11 @@ impl Need {
             Self::Aioquic => has_modules("aioquic"),
             Self::OpenApiTools => has_modules("schemathesis openapi_python_client openapi_spec_validator"),
             Self::PythonH2 => has_modules("h2"),
+            Self::PythonMcp => has_modules("mcp"),
+            Self::NodeMcp => {
+                let suite = node_modules().join("@modelcontextprotocol/conformance/dist/index.js");
+                suite.is_file() && succeeds(node_js().arg("--version"))
+            }
             Self::Nghttp2 => ["nghttp", "h2load"].into_iter().all(|tool| succeeds(Command::new(tool).arg("--version"))),
             Self::Nginx => crate::stealth::nginx::missing().is_none(),
             Self::Descriptions => crate::imports::descriptions().join("openai.yaml").is_file(),
@@ -85,6 +96,22 @@ pub(crate) fn python() -> PathBuf {
 pub(crate) fn python_tool(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.join("target/e2e-python/bin").join(name)
+}
+
+/// Where the packages of `scripts/node` are.
+pub(crate) fn node_modules() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/e2e-node/node_modules")
+}
+
+/// The Node.js that is one of them: the suite needs a newer one than Debian has. It takes whatever certificate a node shows.
+pub(crate) fn node_js() -> Command {
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let mut command = Command::new(node_modules().join(format!("node-linux-{machine}/bin/node")));
+    command.env("NODE_TLS_REJECT_UNAUTHORIZED", "0").env("NODE_NO_WARNINGS", "1");
+    if let Some(folder) = node_modules().parent().filter(|folder| folder.is_dir()) {
+        command.current_dir(folder);
+    }
+    command
 }
 
 /// Looks for modules without loading them: that takes seconds.

@@ -162,6 +162,11 @@ impl Node {
         }
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        Ok(self.process.as_ref().context("the node does not run")?.child.id())
+    }
+
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let process = self.process.as_ref().context("the node does not run")?;
         let pid = Pid::from_raw(process.child.id().try_into()?).context("a process has a number")?;

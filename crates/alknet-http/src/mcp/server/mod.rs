@@ -11,6 +11,7 @@ mod bearer;
 mod call;
 mod catalogue;
 mod desk;
+mod metrics;
 mod name;
 mod result;
 mod session;
@@ -84,6 +85,7 @@ impl McpServer {
             .with_cancellation_token(sessions.end.child_token())
             .with_max_request_body_bytes(config.max_body_bytes as usize)
             .with_allowed_hosts(config.mcp.hosts.iter().map(|host| host.as_str()));
+        metrics::tell(&registry, &sessions);
         let shared = Arc::new(Shared {
             catalogue: Catalogue::new(registry.clone()),
             registry,

@@ -38,7 +38,7 @@ impl McpSessions {
 
     /// How many are open.
     pub fn open(&self) -> usize {
-        self.sessions.open().len()
+        self.sessions.count()
     }
 
     pub(super) fn shared(&self) -> Arc<Sessions> {
@@ -63,9 +63,9 @@ pub(super) struct Sessions {
 
 /// What a bearer has under way.
 #[derive(Default)]
-struct UnderWay {
-    calls: u32,
-    listeners: u32,
+pub(super) struct UnderWay {
+    pub(super) calls: u32,
+    pub(super) listeners: u32,
 }
 
 /// One session. It belongs to the identity that has opened it.
@@ -185,19 +185,16 @@ impl Sessions {
     }
 
     /// How many sessions there are.
-    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.open().len()
     }
 
-    #[cfg(test)]
-    pub(super) fn calls(&self) -> u32 {
-        self.under_way().values().map(|under_way| under_way.calls).sum()
-    }
-
-    #[cfg(test)]
-    pub(super) fn listeners(&self) -> u32 {
-        self.under_way().values().map(|under_way| under_way.listeners).sum()
+    /// What all bearers together have under way.
+    pub(super) fn under_way_of_all(&self) -> UnderWay {
+        self.under_way().values().fold(UnderWay::default(), |all, one| UnderWay {
+            calls: all.calls + one.calls,
+            listeners: all.listeners + one.listeners,
+        })
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Session>>> {

@@ -140,7 +140,7 @@ impl World {
 
     /// Waits until so many calls are under way. With the clock stopped it gets there in no time, or never.
     async fn until_calls(&self, count: u32) {
-        until(|| self.sessions.calls() == count).await;
+        until(|| self.sessions.under_way_of_all().calls == count).await;
     }
 }
 

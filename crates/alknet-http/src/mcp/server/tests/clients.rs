@@ -28,9 +28,9 @@ async fn without_a_session_to_go_away_is_to_cancel() {
     }
     let listener =
         world.modern("bob", "subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } })).await;
-    until(|| world.sessions.listeners() == 1).await;
+    until(|| world.sessions.under_way_of_all().listeners == 1).await;
     drop(listener);
-    until(|| world.sessions.listeners() == 0).await;
+    until(|| world.sessions.under_way_of_all().listeners == 0).await;
 }
 
 #[tokio::test]
@@ -59,11 +59,11 @@ async fn the_calls_of_a_session_end_soon_after_its_client_unless_it_comes_back()
         world.until_calls(1).await;
         drop(answer);
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert_eq!(world.sessions.calls(), 1, "it may come back");
+        assert_eq!(world.sessions.under_way_of_all().calls, 1, "it may come back");
         let headers = [(SESSION_ID, &*client.id), ("mcp-protocol-version", "2025-11-25"), ("last-event-id", &*id)];
         let resumed = world.send("bob", "GET", &headers, String::new()).await;
         tokio::time::sleep(Duration::from_secs(20)).await;
-        assert_eq!(world.sessions.calls(), 1, "it is there");
+        assert_eq!(world.sessions.under_way_of_all().calls, 1, "it is there");
         drop(resumed);
         // That the client listens for something else is no matter.
         let news = client.listen().await;

@@ -45,7 +45,7 @@ async fn a_token_that_is_taken_back_takes_its_sessions_and_calls_with_it() {
         assert_eq!(last["result"]["_meta"]["alknet/error"]["code"], "UNAUTHENTICATED", "{last}");
     }
     assert_eq!(news.message().await, None);
-    until(|| world.sessions.count() == 0 && world.sessions.calls() == 0).await;
+    until(|| world.sessions.count() == 0 && world.sessions.under_way_of_all().calls == 0).await;
     assert!(start.elapsed() < Duration::from_secs(1), "by the clock of the test");
 }
 
@@ -101,5 +101,5 @@ async fn sessions_end_with_what_keeps_them() {
     let (sessions, World { _kept, .. }) = (world.sessions.clone(), world);
     drop(_kept);
     assert_eq!(news.message().await, None);
-    until(|| sessions.count() == 0 && sessions.calls() == 0).await;
+    until(|| sessions.count() == 0 && sessions.under_way_of_all().calls == 0).await;
 }

@@ -1,0 +1,108 @@
+//! A node of the libraries alone, in this process, with operations that no real node has: those that the conformance suite
+//! asks for, one that never answers, and one that never ends. The node under test offers them as its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alknet_call::builtin::{self, BuiltinSources, NodeFacts};
+use alknet_call::{
+    Access, Bundle, CallError, CallHandler, CallLimits, OperationContext, OperationSpec, Registry, Schema,
+};
+use alknet_core::{Endpoint, EndpointConfig, Fingerprint, HandlerRegistry, MemoryIdentities, NodeKey};
+use anyhow::Context as _;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::node::Node;
+
+/// What stands before the names of its tools at the node under test.
+pub(super) const PREFIX: &str = "every.thing.";
+
+/// It serves until it is dropped.
+pub(super) struct Everything {
+    port: u16,
+    fingerprint: Fingerprint,
+    _endpoint: Endpoint,
+    _runtime: Runtime,
+}
+
+impl Everything {
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let _inside = runtime.enter();
+        let key = NodeKey::from_seed(&[11; 32])?;
+        let fingerprint = key.fingerprint();
+        let handlers = Arc::new(HandlerRegistry::new());
+        handlers.add(Arc::new(CallHandler::new(operations(fingerprint)?, CallLimits::default())))?;
+        let identities = Arc::new(MemoryIdentities::new(Vec::new())?);
+        let config = EndpointConfig::new(vec!["127.0.0.1:0".parse()?], key, handlers, identities);
+        let endpoint = Endpoint::bind(config)?;
+        let port = endpoint.local_addresses().first().context("it has no address")?.port();
+        drop(_inside);
+        Ok(Self { port, fingerprint, _endpoint: endpoint, _runtime: runtime })
+    }
+
+    /// A node that offers its operations, with more lines in its configuration.
+    pub(super) fn offered(&self, more: &str) -> anyhow::Result<Node> {
+        let (port, fingerprint) = (self.port, self.fingerprint);
+        let node = Node::start_with(&format!(
+            "{more}\n[[peers]]\nid = \"everything\"\nfingerprints = [\"{fingerprint}\"]\naddress = \"127.0.0.1:{port}\"\n\
+            [[hub.reexport]]\npeer = \"everything\"\noperations = [\"thing/*\"]\nprefix = \"every\"\n"
+        ))?;
+        node.wait_for_log(&["exporting", "every/thing/test_simple_text"])?;
+        Ok(node)
+    }
+}
+
+fn spec(name: &str) -> anyhow::Result<OperationSpec> {
+    Ok(OperationSpec::new(name.parse()?).with_access(Access::Public))
+}
+
+fn operations(fingerprint: Fingerprint) -> anyhow::Result<Arc<Registry>> {
+    let registry = Arc::new(Registry::new());
+    let started = std::time::Instant::now();
+    let facts = move || NodeFacts {
+        name: "everything".to_owned(),
+        version: String::new(),
+        fingerprint,
+        alpns: Vec::new(),
+        listen: Vec::new(),
+        started,
+        connections: 0,
+    };
+    builtin::register(&registry, BuiltinSources { facts, peers: Vec::new })?;
+    registry.register(spec("thing/test_simple_text")?, async |_: OperationContext, _: Value| {
+        Ok(json!("This is a simple text response for testing."))
+    })?;
+    registry.register(spec("thing/test_error_handling")?, async |_: OperationContext, _: Value| {
+        Err(CallError::declared("INTENDED", "This tool intentionally returns an error for testing"))
+    })?;
+    let keywords = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "$defs": {
+            "address": {
+                "type": "object",
+                "properties": { "street": { "type": "string" }, "city": { "type": "string" } },
+            },
+        },
+        "properties": { "name": { "type": "string" }, "address": { "$ref": "#/$defs/address" } },
+        "additionalProperties": false,
+    });
+    let keywords = spec("thing/json_schema_2020_12_tool")?.with_input(Schema::new(keywords)?);
+    registry.register(keywords, async |_: OperationContext, input: Value| Ok(input))?;
+    registry.register(spec("thing/hang")?, async |_: OperationContext, _: Value| std::future::pending().await)?;
+    let three = |_: OperationContext, _: Value| ticks(3);
+    registry.add(Bundle::subscription(spec("thing/test_tool_with_progress")?, three))?;
+    let endless = |_: OperationContext, _: Value| ticks(u64::MAX);
+    registry.add(Bundle::subscription(spec("thing/ticks")?, endless))?;
+    Ok(registry)
+}
+
+fn ticks(count: u64) -> impl futures_util::Stream<Item = Result<Value, CallError>> + Send + 'static {
+    stream::unfold(0, move |number| async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        (number < count).then(|| (Ok(json!(number)), number + 1))
+    })
+}

@@ -41,6 +41,9 @@ const POLL: Duration = Duration::from_secs(60);
 /// How many requests may be under way in one session. Further ones wait.
 const MAX_REQUESTS: usize = 256;
 
+/// How long to wait before a server is listened to again.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
 /// How often the library asks for the rest of a stream that broke off, before the call fails.
 const MAX_RESUMPTIONS: usize = 5;
 
@@ -89,10 +92,8 @@ impl Session {
 
     /// Looks from now on whether the tools change.
     pub(super) fn watching(mut self) -> Self {
-        let listens = self.peer_info().is_some_and(|info| {
-            !info.protocol_version.has_initialize()
-                && info.capabilities.tools.as_ref().is_some_and(|tools| tools.list_changed == Some(true))
-        });
+        // Some tell of changes and do not say so beforehand.
+        let listens = self.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
         let (peer, changes) = (self.running.peer().clone(), self.running.service().changes.clone());
         self._watch = Some(AbortOnDropHandle::new(tokio::spawn(look_for_changes(peer, changes, listens))));
         self
@@ -181,22 +182,22 @@ pub(super) fn changed(changes: &watch::Sender<u64>) {
     changes.send_modify(|count| *count = count.wrapping_add(1));
 }
 
-/// Listens to a server of 2026-07-28 that tells of changes, and asks any other from time to time. (An older one that tells
-/// of changes does so on a stream that the library keeps.)
+/// Listens to a server of 2026-07-28, and asks one from time to time that does not tell of changes. (An older one that tells
+/// of them does so on a stream that the library keeps.)
 async fn look_for_changes(peer: Peer<RoleClient>, changes: watch::Sender<u64>, listens: bool) {
-    let mut wait = Duration::from_secs(1);
+    let mut wait = FIRST_WAIT;
     loop {
-        if listens {
-            let start = Instant::now();
-            if let Ok(mut subscription) = peer.listen(SubscriptionFilter::builder().tools_list_changed().build()).await
-            {
-                // What changed before it began nobody has told.
+        let start = Instant::now();
+        if listens
+            && let Ok(mut subscription) = peer.listen(SubscriptionFilter::builder().tools_list_changed().build()).await
+        {
+            // What changed before it began nobody has told.
+            changed(&changes);
+            while let Ok(Some(_)) = subscription.next().await {
                 changed(&changes);
-                while let Ok(Some(_)) = subscription.next().await {
-                    changed(&changes);
-                }
             }
-            wait = if start.elapsed() > POLL { Duration::from_secs(1) } else { (wait * 2).min(POLL) };
+            // One that ends all the time is as good as none.
+            wait = if start.elapsed() > POLL { FIRST_WAIT } else { (wait * 2).min(POLL) };
         } else {
             wait = POLL;
         }

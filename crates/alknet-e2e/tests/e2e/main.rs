@@ -9,6 +9,7 @@ mod bad_input;
 mod call_client;
 mod callee;
 mod curl;
+mod dashboard;
 mod http;
 mod imports;
 mod mcp;
@@ -30,6 +31,7 @@ use needs::Need;
 fn main() -> ExitCode {
     let groups = [
         curl::tests(),
+        dashboard::tests(),
         http::tests(),
         imports::tests(),
         mcp::tests(),

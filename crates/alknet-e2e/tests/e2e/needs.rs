@@ -1,6 +1,6 @@
 //! What a test needs of the machine, and whether it is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -19,6 +19,8 @@ pub(crate) enum Need {
     PythonMcp,
     /// The same for Node.js, with its Inspector and its conformance suite.
     NodeMcp,
+    /// Chromium, what drives it, and axe-core.
+    Chromium,
     /// `nghttp` and `h2load`.
     Nghttp2,
     /// Descriptions of real services, which are not part of the project.
@@ -44,6 +46,9 @@ impl Need {
             Self::PythonH2 => "h2 in target/e2e-python, which scripts/test makes",
             Self::PythonMcp => "mcp in target/e2e-python, which scripts/test makes",
             Self::NodeMcp => "the packages of scripts/node in target/e2e-node, which scripts/test installs",
+            Self::Chromium => {
+                "chromium, chromium-driver, selenium and zxing-cpp in target/e2e-python and axe-core in target/e2e-node, which scripts/test makes"
+            }
             Self::Nghttp2 => "nghttp and h2load (nghttp2-client)",
             Self::Descriptions => "descriptions of real services in ../shared/openapi",
             Self::Nginx => "nginx 1.22.1 of Debian 12, which scripts/setup unpacks",
@@ -71,6 +76,10 @@ impl Need {
             Self::NodeMcp => {
                 let suite = node_modules().join("@modelcontextprotocol/conformance/dist/index.js");
                 suite.is_file() && succeeds(node_js().arg("--version"))
+            }
+            Self::Chromium => {
+                let programs = ["/usr/bin/chromium", "/usr/bin/chromedriver"].map(Path::new);
+                programs.iter().all(|program| program.exists()) && has_modules("selenium zxingcpp") && axe().exists()
             }
             Self::Nghttp2 => ["nghttp", "h2load"].into_iter().all(|tool| succeeds(Command::new(tool).arg("--version"))),
             Self::Nginx => crate::stealth::nginx::missing().is_none(),
@@ -112,6 +121,11 @@ pub(crate) fn node_js() -> Command {
         command.current_dir(folder);
     }
     command
+}
+
+/// What finds fault with pages, from npm.
+pub(crate) fn axe() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/e2e-node/node_modules/axe-core/axe.min.js")
 }
 
 /// Looks for modules without loading them: that takes seconds.

@@ -52,7 +52,7 @@ class Browser:
 
     def fill(self, selector, text):
         field = self.driver.find_element(By.CSS_SELECTOR, selector)
-        field.send_keys(Keys.CONTROL + "a", Keys.DELETE, text)
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, Keys.DELETE, text)
 
     def click(self, selector):
         self.driver.find_element(By.CSS_SELECTOR, selector).click()

@@ -1,11 +1,12 @@
 """The dashboard in a headless Chromium, as somebody uses it.
 
 usage: page.py ALKNET CONFIG TOKEN_FILE AXE QR OUTPUT
+       page.py ALKNET CONFIG TOKEN_FILE
 
-The peer of the token has every scope. Pictures go to the folder OUTPUT.
+The peer of the token has every scope. Pictures go to the folder OUTPUT. Without one, the browser goes to the node itself, which
+has a decoy and a certificate.
 """
 
-import base64
 import json
 import pathlib
 import re
@@ -16,7 +17,8 @@ from urllib.parse import urlsplit
 import zxingcpp
 from browser import PATIENCE, Browser
 
-ALKNET, CONFIG, TOKEN_FILE, AXE, QR, OUTPUT = sys.argv[1:]
+ALKNET, CONFIG, TOKEN_FILE = sys.argv[1:4]
+AXE, QR, OUTPUT = sys.argv[4:] or [None] * 3
 SECTIONS = ["glance", "handlers", "peers", "connections", "terminals", "resources", "operations", "metrics"]
 
 
@@ -46,10 +48,10 @@ def opens(browser, url):
     browser.script("window.sameDocument = true")
 
 
-def opens_once(url):
-    with Browser() as other:
+def opens_once(url, instead, *arguments):
+    with Browser(*arguments) as other:
         other.go(url)
-        assert "UNAUTHENTICATED" in other.text("body"), other.text("body")
+        assert instead in other.text("body"), other.text("body")
 
 
 def filters(browser):
@@ -150,17 +152,15 @@ def talks_to_nobody_else(browser, origin):
     assert not elsewhere, elsewhere
 
 
-def main():
-    node = json.loads(alknet("id", "--json"))["fingerprint"]
-    port = re.search(r'listen = \["\[::\]:(\d+)"\]', pathlib.Path(CONFIG).read_text()).group(1)
-    at = f"{node}@127.0.0.1:{port}"
+def forwarded(at):
+    """By a port of this machine, as without options."""
     command = [ALKNET, "--config", CONFIG, "dashboard", at, "--json", "--token-file", TOKEN_FILE]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as forwarder:
         try:
             url = json.loads(forwarder.stdout.readline())["url"]
             with Browser() as browser:
                 opens(browser, url)
-                opens_once(url)
+                opens_once(url, "UNAUTHENTICATED")
                 filters(browser)
                 terminal = shows_terminals(browser, at)
                 is_accessible(browser)
@@ -168,11 +168,37 @@ def main():
                 ends_a_terminal(browser, terminal)
                 reloads(browser)
                 ends_with_its_token(browser)
-                talks_to_nobody_else(browser, url)
-                said = browser.complaints()
-                assert not said, said
+                behaves(browser, url)
         finally:
             forwarder.terminate()
+
+
+def direct(at, port):
+    """Over h2, and with the WebSocket over http/1.1, as a decoy has no other."""
+    url = json.loads(alknet("dashboard", at, f"--direct=localhost:{port}", "--json", "--token-file", TOKEN_FILE))["url"]
+    assert url.startswith(f"https://localhost:{port}/dashboard/"), url
+    trusting = "--ignore-certificate-errors"
+    opens_once(f"https://localhost:{port}/dashboard/guess", "nginx/1.22.1", trusting)
+    with Browser(trusting) as browser:
+        opens(browser, url)
+        opens_once(url, "nginx/1.22.1", trusting)
+        behaves(browser, url)
+
+
+def behaves(browser, url):
+    talks_to_nobody_else(browser, url)
+    said = browser.complaints()
+    assert not said, said
+
+
+def main():
+    node = json.loads(alknet("id", "--json"))["fingerprint"]
+    port = re.search(r'listen = \["\[::\]:(\d+)"\]', pathlib.Path(CONFIG).read_text()).group(1)
+    at = f"{node}@127.0.0.1:{port}"
+    if OUTPUT:
+        forwarded(at)
+    else:
+        direct(at, port)
     print("all as described")
 
 

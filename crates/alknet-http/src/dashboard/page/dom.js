@@ -38,12 +38,16 @@ function section(name, order, title, half = false) {
 // {label, name, press} of a row. The first column names the row.
 function table(into, columns, rows, key, none) {
   if (!into.table) {
-    const heads = columns.map(({ title, kind }) => make("th", { scope: "col", className: kind || "" }, title));
-    into.rows = make("tbody");
-    const drawn = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), into.rows);
+    // The roles are those that the elements have, and keep them where a narrow screen shows a row as lines.
+    const heads = columns.map(({ title, kind }) => {
+      return make("th", { scope: "col", role: "columnheader", className: kind === "number" ? kind : "" }, title);
+    });
+    into.rows = make("tbody", { role: "rowgroup" });
+    const head = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...heads));
+    const drawn = make("table", { role: "table" }, head, into.rows);
     drawn.setAttribute("aria-labelledby", into.id + "-title");
     into.table = make("div", { className: "scroll", tabIndex: 0 }, drawn);
-    into.table.setAttribute("role", "region");
+    into.table.setAttribute("role", "group");
     into.table.setAttribute("aria-labelledby", into.id + "-title");
     into.none = make("p", { className: "empty" }, none);
     into.append(into.table, into.none);
@@ -59,15 +63,22 @@ function table(into, columns, rows, key, none) {
     let drawn = present.get(name);
     present.delete(name);
     if (!drawn) {
-      drawn = make("tr", { className: isFirst ? "" : "new" });
+      drawn = make("tr", { role: "row", className: isFirst ? "" : "new" });
       drawn.dataset.key = name;
-      drawn.append(...columns.map((_, index) => make(index === 0 ? "th" : "td", index === 0 ? { scope: "row" } : {})));
+      drawn.append(...columns.map(emptyCell));
     }
     if (drawn === place) place = place.nextElementSibling;
     else into.rows.insertBefore(drawn, place);
     columns.forEach((column, index) => fill(drawn.children[index], column, row));
   }
   for (const gone of present.values()) remove(gone);
+}
+
+// The first one names the row.
+function emptyCell({ title }, index) {
+  const cell = index === 0 ? make("th", { scope: "row", role: "rowheader" }) : make("td", { role: "cell" });
+  cell.dataset.title = title;
+  return cell;
 }
 
 function fill(cell, { kind, cell: content }, row) {

@@ -69,6 +69,7 @@ function end() {
   at("question").close();
   at("reload").hidden = true;
   at("news").textContent = "";
+  document.querySelector("footer").hidden = true;
   at("main").replaceChildren(make("p", {}, "Its time is over, or your access was taken back. For a new one, run ", make("code", {}, "alknet dashboard"), "."));
 }
 

@@ -72,11 +72,11 @@ function mergePeers(configured, joined, known) {
 }
 
 function showPeers(peers) {
-  table(section("peers", 3, "Peers"), PEER_COLUMNS, peers, (peer) => peer.id, "No peers are known.");
+  table(section("peers", 4, "Peers"), PEER_COLUMNS, peers, (peer) => peer.id, "No peers are known.");
 }
 
 const CONNECTION_COLUMNS = [
-  { title: "Connection", kind: "number", cell: (connection) => connection.id },
+  { title: "Connection", cell: (connection) => connection.id },
   { title: "ALPN", kind: "tight", cell: (connection) => connection.alpn },
   { title: "Peer, by its key", cell: (connection) => connection.peer ?? "none" },
   { title: "Over", kind: "tight", cell: (connection) => connection.transport },
@@ -85,7 +85,7 @@ const CONNECTION_COLUMNS = [
 ];
 
 function showConnections({ connections, total }) {
-  const into = section("connections", 4, "Connections");
+  const into = section("connections", 5, "Connections");
   table(into, CONNECTION_COLUMNS, connections, (connection) => connection.id, "Nobody is connected.");
   into.more ||= into.appendChild(make("p", { className: "quiet" }));
   setText(into.more, total > connections.length ? `The newest ${connections.length} of ${count.format(total)}.` : "");

@@ -46,7 +46,7 @@ function endButton(calls, { id, command, prefix }) {
 
 function showTerminals(calls, terminals) {
   const key = (terminal) => terminal.prefix + terminal.id;
-  table(section("terminals", 5, "Your terminals"), terminalColumns(calls), terminals, key, "You have none.");
+  table(section("terminals", 6, "Your terminals"), terminalColumns(calls), terminals, key, "You have none.");
 }
 
 const RESOURCE_COLUMNS = [
@@ -57,7 +57,7 @@ const RESOURCE_COLUMNS = [
 
 function showResources(resources) {
   const key = (resource) => `${resource.type} ${resource.id}`;
-  table(section("resources", 6, "What you own"), RESOURCE_COLUMNS, [...resources.values()], key, "You own nothing here.");
+  table(section("resources", 3, "What you own", true), RESOURCE_COLUMNS, [...resources.values()], key, "You own nothing here.");
 }
 
 // Keeps up with what the bearer owns; `changed` is told of each change.

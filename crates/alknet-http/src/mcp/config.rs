@@ -1,5 +1,6 @@
 //! The `[http.mcp]` section.
 
+#[cfg(feature = "mcp")]
 use std::time::Duration;
 
 use alknet_core::at_least;

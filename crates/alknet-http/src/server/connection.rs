@@ -1,10 +1,8 @@
 //! One HTTP connection.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock, Weak};
-use std::task::Poll;
 
 use alknet_call::CallerInfo;
 use alknet_core::{AuthContext, BiStream, Connection};
@@ -47,7 +45,7 @@ impl Client {
     #[cfg(feature = "mcp")]
     pub(crate) async fn hung_up(&self) {
         let listener = self.listener.get().and_then(Weak::upgrade);
-        poll_fn(|cx| listener.as_ref().map_or(Poll::Pending, |listener| listener.poll_end(cx))).await;
+        std::future::poll_fn(|cx| listener.as_ref().map_or(std::task::Poll::Pending, |it| it.poll_end(cx))).await;
     }
 
     /// Where it came in, for the addresses that a decoy names.

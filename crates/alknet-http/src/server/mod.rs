@@ -10,6 +10,7 @@ mod cors;
 mod event_id;
 mod events;
 mod handler;
+#[cfg_attr(not(feature = "mcp"), allow(dead_code, reason = "only the calls of MCP listen so far"))]
 mod hang_up;
 mod io;
 mod leftover;

@@ -138,7 +138,7 @@ impl ServerHandler for Desk {
         }
         let page = self.shared.catalogue.page(&identity, cursor.as_deref(), self.shared.config.page_size as usize);
         let mut result = ListToolsResult::with_all_items(page.tools);
-        result.next_cursor = page.next.map(Into::into);
+        result.next_cursor = page.next;
         Ok(result)
     }
 

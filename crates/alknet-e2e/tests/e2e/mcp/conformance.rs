@@ -8,7 +8,7 @@ use super::everything::{Everything, PREFIX};
 use super::{Script, url};
 use crate::Test;
 use crate::needs::{Need, node_js, node_modules};
-use crate::node::text;
+use crate::node::{free_port, text};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/mcp");
 
@@ -20,10 +20,13 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 fn conforms_to(version: &str) -> anyhow::Result<()> {
-    let everything = Everything::start()?;
-    let node = everything.offered("[http.mcp]\nhosts = [\"localhost\", \"127.0.0.1\", \"[::1]\"]")?;
+    let port = free_port()?.to_string();
+    let hosts = "hosts = [\"localhost\", \"127.0.0.1\", \"[::1]\"]";
+    let origins = format!("origins = [\"http://localhost:{port}\"]");
+    let everything = Everything::start(&format!("[http.mcp]\n{hosts}\n[http.cors]\n{origins}"))?;
+    let node = &everything.node;
     let mut proxy = node_js();
-    proxy.args([&format!("{FOLDER}/proxy.mjs"), &url(&node), PREFIX]);
+    proxy.args([&format!("{FOLDER}/proxy.mjs"), &url(node), PREFIX, &port]);
     let mut proxy = Script::start(proxy, &node.token)?;
     let address = proxy.line()?;
     let suite = node_modules().join("@modelcontextprotocol/conformance/dist/index.js");

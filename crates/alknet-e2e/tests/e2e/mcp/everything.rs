@@ -8,59 +8,62 @@ use alknet_call::builtin::{self, BuiltinSources, NodeFacts};
 use alknet_call::{
     Access, Bundle, CallError, CallHandler, CallLimits, OperationContext, OperationSpec, Registry, Schema,
 };
-use alknet_core::{Endpoint, EndpointConfig, Fingerprint, HandlerRegistry, MemoryIdentities, NodeKey};
+use alknet_core::{
+    Endpoint, EndpointConfig, Fingerprint, HandlerRegistry, Identity, MemoryIdentities, MemoryOwnership, NodeKey, Peer,
+};
 use anyhow::Context as _;
 use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::node::Node;
+use crate::node::{Node, free_port};
 
 /// What stands before the names of its tools at the node under test.
 pub(super) const PREFIX: &str = "every.thing.";
 
-/// It serves until it is dropped.
+/// The node under test, and what it offers.
 pub(super) struct Everything {
-    port: u16,
-    fingerprint: Fingerprint,
+    pub(super) node: Node,
     _endpoint: Endpoint,
     _runtime: Runtime,
 }
 
 impl Everything {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    /// With more lines in the configuration of the node under test.
+    pub(super) fn start(more: &str) -> anyhow::Result<Self> {
+        let mut node = Node::make(&[], &free_port()?.to_string())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let _inside = runtime.enter();
         let key = NodeKey::from_seed(&[11; 32])?;
         let fingerprint = key.fingerprint();
         let handlers = Arc::new(HandlerRegistry::new());
         handlers.add(Arc::new(CallHandler::new(operations(fingerprint)?, CallLimits::default())))?;
-        let identities = Arc::new(MemoryIdentities::new(Vec::new())?);
+        let identities = Arc::new(MemoryIdentities::new(vec![hub(&node)?])?);
         let config = EndpointConfig::new(vec!["127.0.0.1:0".parse()?], key, handlers, identities);
         let endpoint = Endpoint::bind(config)?;
         let port = endpoint.local_addresses().first().context("it has no address")?.port();
         drop(_inside);
-        Ok(Self { port, fingerprint, _endpoint: endpoint, _runtime: runtime })
-    }
-
-    /// A node that offers its operations, with more lines in its configuration.
-    pub(super) fn offered(&self, more: &str) -> anyhow::Result<Node> {
-        let (port, fingerprint) = (self.port, self.fingerprint);
-        let node = Node::start_with(&format!(
+        node.add_to_config(&format!(
             "{more}\n[[peers]]\nid = \"everything\"\nfingerprints = [\"{fingerprint}\"]\naddress = \"127.0.0.1:{port}\"\n\
             [[hub.reexport]]\npeer = \"everything\"\noperations = [\"thing/*\"]\nprefix = \"every\"\n"
         ))?;
+        node.serve()?;
         node.wait_for_log(&["exporting", "every/thing/test_simple_text"])?;
-        Ok(node)
+        Ok(Self { node, _endpoint: endpoint, _runtime: runtime })
     }
 }
 
+fn hub(node: &Node) -> anyhow::Result<Peer> {
+    let identity = Arc::new(Identity { id: "hub".into(), scopes: Vec::new(), resources: Default::default() });
+    Ok(Peer { identity, fingerprints: vec![node.fingerprint.parse()?], tokens: Vec::new(), enabled: true })
+}
+
 fn spec(name: &str) -> anyhow::Result<OperationSpec> {
-    Ok(OperationSpec::new(name.parse()?).with_access(Access::Public))
+    Ok(OperationSpec::new(name.parse()?).with_access(Access::Public).with_description("What the suite asks for"))
 }
 
 fn operations(fingerprint: Fingerprint) -> anyhow::Result<Arc<Registry>> {
-    let registry = Arc::new(Registry::new());
+    let registry = Arc::new(Registry::new().with_ownership(Arc::new(MemoryOwnership::default())));
     let started = std::time::Instant::now();
     let facts = move || NodeFacts {
         name: "everything".to_owned(),

@@ -1,12 +1,12 @@
 // Stands between the conformance suite, which knows neither tokens nor certificates, and a node: adds a token, and calls
 // the operations that were made for the suite by the names that it wants.
 //
-// usage: proxy.mjs URL PREFIX, with the token in the first line of standard input. Prints its own address.
+// usage: proxy.mjs URL PREFIX PORT, with the token in the first line of standard input. Prints its own address.
 import http from "node:http";
 import https from "node:https";
 import readline from "node:readline";
 
-const [target, prefix] = process.argv.slice(2);
+const [target, prefix, port] = process.argv.slice(2);
 const input = readline.createInterface({ input: process.stdin });
 const token = (await input[Symbol.asyncIterator]().next()).value;
 const agent = new https.Agent({ keepAlive: true, rejectUnauthorized: false });
@@ -42,4 +42,4 @@ const server = http.createServer(async (request, response) => {
   response.on("close", () => forwarded.destroy());
   forwarded.end(body);
 });
-server.listen(0, "127.0.0.1", () => console.log(`http://localhost:${server.address().port}/mcp`));
+server.listen(Number(port), "127.0.0.1", () => console.log(`http://localhost:${port}/mcp`));

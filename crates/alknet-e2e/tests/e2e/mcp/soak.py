@@ -28,7 +28,7 @@ class Killed(Exception):
 class Client:
     def __init__(self, port, token, rng, points):
         self.port, self.token, self.rng, self.points = port, token, rng, points
-        self.transports = []
+        self.writers = []
 
     def perhaps(self, point):
         """Dies here, or lives on."""
@@ -41,7 +41,7 @@ class Client:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
-        self.transports.append(writer.transport)
+        self.writers.append(writer)
         self.perhaps("connected")
         body = json.dumps(body).encode() if body else b""
         head = [f"{method} /mcp HTTP/1.1", "host: localhost", f"authorization: Bearer {self.token}"]
@@ -121,9 +121,9 @@ class Client:
         except Killed:
             pass
         finally:
-            for transport in self.transports:
+            for writer in self.writers:
                 # As the kernel does for a process that is killed: without a farewell.
-                transport.abort()
+                writer.transport.abort()
 
 
 async def main(port, count, seed):

@@ -31,13 +31,13 @@ pub(super) fn tests() -> Vec<Test> {
 }
 
 fn leave_nothing() -> anyhow::Result<()> {
-    let everything = Everything::start()?;
-    let node = everything.offered(CONFIG)?;
+    let everything = Everything::start(CONFIG)?;
+    let node = &everything.node;
     node.run_ok(&["peer", "add", "watcher", "--scope", "metrics:read"])?;
-    let watcher = Watcher { pid: node.pid()?, token: node.new_token("watcher")?, node: &node };
-    kill(&node, WARMING, 1)?;
+    let watcher = Watcher { pid: node.pid()?, token: node.new_token("watcher")?, node };
+    kill(node, WARMING, 1)?;
     let before = watcher.settled(None)?;
-    kill(&node, CLIENTS, 2)?;
+    kill(node, CLIENTS, 2)?;
     let after = watcher.settled(Some(&before))?;
     println!("before: {before}; after {CLIENTS} clients: {after}");
     ensure!(after.kib <= before.kib + SLACK_KIB, "memory grew: {before}; then {after}");

@@ -122,6 +122,7 @@ impl Entry {
             return None;
         };
         let mut tool = Tool::new(name, description(&spec), shape::arguments(&spec)).with_title(summary(&spec));
+        tool.description = tool.description.filter(|text| !text.is_empty());
         tool.output_schema = shape::content(&spec).map(Arc::new);
         // That is all that an operation says of its effects.
         tool.annotations = spec.lists.as_ref().map(|_| ToolAnnotations::new().read_only(true));

@@ -30,6 +30,8 @@ pub struct BuiltinSources<F, P> {
 /// - `services/schema`, for anybody: `{"operations": [description, …]}`, with the descriptions that
 ///   [`OperationSpec::to_json`] gives, of the operation that the input names (`{"name": "/tty/spawn"}`) or of all; what the
 ///   caller may not call is not there.
+/// - `services/watch`, a subscription for known peers: `{"operations": number}` of what the caller may call, at first and
+///   whenever that changes.
 /// - `services/list-peers`, with the scope `node:admin`: `{"peers": [{"id", "connected", "transport", "operations",
 ///   "since_seconds"}, …]}`.
 /// - `node/info`, for known peers: `name`, `version`, `fingerprint`, `alpns`, `uptime_seconds` and `caller` (`id`,

@@ -4,11 +4,13 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use alknet_core::{Identity, Scope};
+use futures_core::Stream;
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::{anything, spec};
 use crate::access::{check_caller, not_found};
-use crate::{Access, CallError, NameTaken, OperationContext, OperationSpec, Registry};
+use crate::{Access, Bundle, CallError, NameTaken, OperationContext, OperationSpec, Registry};
 
 /// Another node, as this one sees it.
 #[derive(Debug, Clone)]
@@ -40,6 +42,10 @@ pub(super) fn register(
         let output = schema(&described, context.identity.as_deref(), &input);
         async { output }
     })?;
+    let watched = Arc::downgrade(registry);
+    registry.add(Bundle::subscription(watch_spec(), move |context: OperationContext, _| {
+        watch(watched.clone(), context.identity)
+    }))?;
     registry.register(list_peers_spec(), move |_: OperationContext, _| {
         let output = list_peers(peers());
         async { Ok(output) }
@@ -87,6 +93,34 @@ fn schema(registry: &Weak<Registry>, identity: Option<&Identity>, input: &Value)
         None => callable(registry, identity).iter().map(|spec| spec.to_json()).collect(),
     };
     Ok(json!({ "operations": operations }))
+}
+
+fn watch_spec() -> OperationSpec {
+    let output = json!({
+        "type": "object", "properties": { "operations": { "type": "integer" } }, "required": ["operations"],
+    });
+    let description = "Tells how many operations the caller may call, and again whenever they are others";
+    spec("services/watch", description, anything(), output)
+}
+
+/// Only what the caller may call counts: of other changes it learns nothing.
+fn watch(
+    registry: Weak<Registry>,
+    identity: Option<Arc<Identity>>,
+) -> impl Stream<Item = Result<Value, CallError>> + Send + 'static {
+    let changes = registry.upgrade().map(|registry| registry.changes());
+    stream::unfold((registry, identity, changes, None), async |(registry, identity, changes, told)| {
+        let mut changes = changes?;
+        loop {
+            changes.mark_unchanged();
+            let present = callable(&registry, identity.as_deref());
+            if told.as_ref() != Some(&present) {
+                let event = json!({ "operations": present.len() });
+                return Some((Ok(event), (registry, identity, Some(changes), Some(present))));
+            }
+            changes.changed().await.ok()?;
+        }
+    })
 }
 
 fn callable(registry: &Weak<Registry>, identity: Option<&Identity>) -> Vec<Arc<OperationSpec>> {

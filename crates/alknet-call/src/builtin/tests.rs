@@ -62,13 +62,14 @@ fn names(list: &Value) -> String {
 async fn the_list_has_what_this_caller_may_call() {
     let listed = async |who| names(&call("services/list", Value::Null, who).await.unwrap()["services"]);
     assert_eq!(listed(None).await, "/services/list /services/schema");
-    assert_eq!(listed(who(&[])).await, "/node/info /services/list /services/schema");
-    assert_eq!(listed(who(&["tty:*"])).await, "/node/info /services/list /services/schema /tty/spawn");
-    let all = "/metrics/list /node/info /services/list /services/list-peers /services/schema";
+    assert_eq!(listed(who(&[])).await, "/node/info /services/list /services/schema /services/watch");
+    assert_eq!(listed(who(&["tty:*"])).await, "/node/info /services/list /services/schema /services/watch /tty/spawn");
+    let all = "/metrics/list /node/info /services/list /services/list-peers /services/schema /services/watch";
     assert_eq!(listed(who(&["node:admin", "metrics:read"])).await, all);
     let (owning, _) = owning();
     let list = call_on(&owning, "services/list", Value::Null, who(&[])).await.unwrap();
-    assert_eq!(names(&list["services"]), "/node/info /resources/list /resources/watch /services/list /services/schema");
+    let owned = "/node/info /resources/list /resources/watch /services/list /services/schema /services/watch";
+    assert_eq!(names(&list["services"]), owned);
     assert_eq!(list["services"][2]["kind"], "subscription");
 }
 
@@ -76,14 +77,14 @@ async fn the_list_has_what_this_caller_may_call() {
 async fn the_list_has_descriptions() {
     let list = call("services/list", Value::Null, who(&["tty:*"])).await.unwrap();
     let expected = json!({ "name": "/tty/spawn", "description": "Starts a terminal", "kind": "call" });
-    assert_eq!(list["services"][3], expected);
+    assert_eq!(list["services"][4], expected);
 }
 
 #[tokio::test]
 async fn a_description_is_for_those_who_may_call() {
     let described = async |input, who| call("services/schema", input, who).await;
     let all = described(Value::Null, who(&[])).await.unwrap();
-    assert_eq!(names(&all["operations"]), "/node/info /services/list /services/schema");
+    assert_eq!(names(&all["operations"]), "/node/info /services/list /services/schema /services/watch");
     assert_eq!(described(json!({}), who(&[])).await.unwrap(), all);
     assert!(all["operations"][0]["output_schema"].is_object());
     for name in ["/tty/spawn", "tty/spawn"] {
@@ -96,6 +97,30 @@ async fn a_description_is_for_those_who_may_call() {
         assert_eq!(described(json!({ "name": name }), who(&[])).await.unwrap_err().code, ErrorCode::NotFound);
     }
     assert_eq!(described(json!({ "name": 5 }), None).await.unwrap_err().code, ErrorCode::InvalidInput);
+}
+
+#[tokio::test]
+async fn who_watches_is_told_of_what_concerns_it() {
+    let registry = registry();
+    let watch = |who| registry.subscribe("services/watch", Value::Null, context(who)).unwrap();
+    let (mut alice, mut operator) = (watch(who(&[])), watch(who(&["tty:*"])));
+    let told = async |events: &mut EventStream| next(events).await.unwrap().unwrap()["operations"].clone();
+    assert_eq!((told(&mut alice).await, told(&mut operator).await), (json!(4), json!(5)));
+    let removed = registry.remove("tty/spawn").unwrap();
+    assert_eq!(told(&mut operator).await, json!(4));
+    // Alice was not allowed to it.
+    let never = |_, _| std::future::pending();
+    registry.register(spec("new/public", Access::Public), never).unwrap();
+    assert_eq!((told(&mut alice).await, told(&mut operator).await), (json!(5), json!(5)));
+    // Another operation of the same name is a change, too.
+    registry.remove("new/public").unwrap();
+    registry.register(spec("new/public", Access::Public).with_description("Other"), never).unwrap();
+    assert_eq!(told(&mut alice).await, json!(5));
+    registry.register(OperationSpec::clone(&removed), never).unwrap();
+    // What happened before anybody asked is told as one.
+    assert_eq!(told(&mut operator).await, json!(6));
+    let refused = registry.subscribe("services/watch", Value::Null, context(None)).err().unwrap();
+    assert_eq!(refused.code, ErrorCode::Unauthenticated);
 }
 
 #[tokio::test]
@@ -205,7 +230,7 @@ fn every_built_in_operation_has_its_schemas() {
     let (registry, _) = owning();
     let specs: Vec<_> =
         registry.specs().into_iter().filter(|spec| !["tty", "a"].contains(&spec.name.service())).collect();
-    assert_eq!(specs.len(), 7);
+    assert_eq!(specs.len(), 8);
     for spec in specs {
         assert!(spec.input.is_some() && spec.output.is_some() && !spec.description.is_empty(), "{}", spec.name);
     }

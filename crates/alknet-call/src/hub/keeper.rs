@@ -18,6 +18,12 @@ use crate::{
 /// How long to wait before a peer is asked again that is connected and does not answer as it should.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long to wait for a peer to say that it will tell of changes. One of an earlier version says at once that it will not.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long to wait for further changes after one, so that many together cost as much as one.
+const SETTLE: Duration = Duration::from_millis(200);
+
 /// Keeps what is exported of a peer for as long as there is a registry to export it in. `away` are the reservations of its
 /// names.
 pub(super) async fn keep(
@@ -35,7 +41,11 @@ pub(super) async fn keep(
         // From before the names are asked for.
         let Some(mut changes) = keeper.registry.upgrade().map(|registry| registry.changes()) else { return };
         let served = tokio::select! {
-            served = keeper.serve(&client) => served,
+            served = keeper.serve(&client) => match served {
+                // What there was serves until there is something else.
+                Ok(Served::Changed) => continue,
+                served => served.map(drop),
+            },
             () = peers.superseded(&peer, number) => {
                 // A newer connection takes over, and until it has, this one serves.
                 if peers.client(&peer).is_none() {
@@ -57,6 +67,14 @@ pub(super) async fn keep(
     }
 }
 
+/// How the export of a peer's operations came to an end.
+enum Served {
+    /// The connection has ended.
+    Ended,
+    /// The peer has other operations.
+    Changed,
+}
+
 struct Keeper {
     books: Arc<Books>,
     registry: Weak<Registry>,
@@ -69,22 +87,39 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Exports the peer's operations for as long as it tells what becomes of our resources.
-    async fn serve(&mut self, client: &CallClient) -> Result<(), KeepError> {
+    /// Exports the peer's operations for as long as it tells what becomes of our resources, and they stay what they are.
+    async fn serve(&mut self, client: &CallClient) -> Result<Served, KeepError> {
         let mut watch = client.subscribe("resources/watch", &Value::Null).await?;
+        // Before they are asked for: what changes after that is told.
+        let mut services = client.subscribe("services/watch", &Value::Null).await?;
+        let mut is_told =
+            tokio::time::timeout(PATIENCE, services.next()).await.is_ok_and(|first| matches!(first, Some(Ok(_))));
         let bundles = self.bundles(client).await?;
         self.books.follow(bundles.iter().flat_map(|bundle| kinds(bundle.spec())).cloned().collect());
         // Before the first call is let through the books say what the peer says.
         match next(&self.books, &mut watch).await? {
             Some(News::Snapshot(snapshot)) => self.books.enter(News::Snapshot(snapshot)).await,
             Some(_) => return Err(KeepError::NoSnapshot),
-            None => return Ok(()),
+            None => return Ok(Served::Ended),
         }
         self.show(bundles)?;
-        while let Some(news) = next(&self.books, &mut watch).await? {
-            self.books.enter(news).await;
+        let settled = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                news = next(&self.books, &mut watch) => match news? {
+                    Some(news) => self.books.enter(news).await,
+                    None => return Ok(Served::Ended),
+                },
+                change = services.next(), if is_told => {
+                    is_told = false;
+                    if matches!(change, Some(Ok(_))) {
+                        settled.as_mut().reset(tokio::time::Instant::now() + SETTLE);
+                    }
+                }
+                () = &mut settled => return Ok(Served::Changed),
+            }
         }
-        Ok(())
     }
 
     async fn bundles(&self, client: &CallClient) -> Result<Vec<Bundle>, AdapterError> {

@@ -137,6 +137,20 @@ async fn a_peer_that_cannot_be_exported_yet_is_asked_again() {
 }
 
 #[tokio::test]
+async fn what_comes_and_goes_at_the_spoke_does_so_at_the_hub() {
+    let World { spoke, hub, alice, .. } = world().await;
+    let id = alice.spawn("a").await;
+    spoke.registry.register(spec("plain/new", Access::Identified), async |_, _| Ok(json!("new"))).unwrap();
+    hub.has("a/plain/new").await;
+    assert_eq!(alice.call("a/plain/new", Value::Null).await.unwrap(), "new");
+    spoke.registry.remove("plain/new").unwrap();
+    hub.lacks("a/plain/new").await;
+    // Nothing else is different, nor whose it is.
+    assert!(alice.uses("a", &id).await.is_ok());
+    assert_eq!(code(&hub.user("bob").uses("a", &id).await), Some(ErrorCode::Forbidden));
+}
+
+#[tokio::test]
 async fn nothing_is_left_when_the_hub_goes() {
     let World { mut hub, alice, .. } = world().await;
     assert!(alice.call("a/plain/echo", json!(1)).await.is_ok());

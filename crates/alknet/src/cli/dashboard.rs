@@ -69,9 +69,11 @@ async fn link(client: &alknet_call::CallClient, options: CallOptions) -> anyhow:
     let answer = client.call_with("dashboard/open", &Value::Null, options).await?;
     // It goes into an address, and to a program that opens addresses.
     let is_safe = |path: &&str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte));
-    let path = answer["path"].as_str().filter(|path| path.starts_with("/dashboard/")).filter(is_safe);
+    let path =
+        answer.get("path").and_then(Value::as_str).filter(|path| path.starts_with("/dashboard/")).filter(is_safe);
     let path = path.context("the node's answer has no path")?.to_owned();
-    Ok(Link { path, expires_seconds: answer["expires_seconds"].as_u64().unwrap_or_default() })
+    let expires_seconds = answer.get("expires_seconds").and_then(Value::as_u64).unwrap_or_default();
+    Ok(Link { path, expires_seconds })
 }
 
 fn show(link: &Link, origin: &str, args: &DashboardArgs, invocation: &Invocation) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ mod dashboard;
 mod http;
 mod imports;
 mod mcp;
+mod mcp_servers;
 mod namespaces;
 mod needs;
 mod node;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         http::tests(),
         imports::tests(),
         mcp::tests(),
+        mcp_servers::tests(),
         openssl::tests(),
         aioquic::tests(),
         call_client::tests(),

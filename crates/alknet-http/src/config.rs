@@ -70,7 +70,19 @@ pub struct HttpConfig {
     /// Which pages of other sites may use the node from within a browser.
     pub cors: CorsConfig,
     /// The operations as tools of the Model Context Protocol.
+    #[cfg_attr(not(feature = "mcp"), serde(deserialize_with = "not_built"))]
     pub mcp: McpConfig,
+}
+
+/// A node must not start without what it was told to serve.
+#[cfg(not(feature = "mcp"))]
+fn not_built<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<McpConfig, D::Error> {
+    match McpConfig::deserialize(deserializer)? {
+        config if !config.enable => Ok(config),
+        _ => Err(serde::de::Error::custom(
+            "[http.mcp] is not in this build (feature \"mcp\"); use a build with it, or remove the section",
+        )),
+    }
 }
 
 /// The `[http.cors]` section: cross-origin resource sharing. It is off as long as it names no origin. With origins, a

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use alknet_call::{Metric, MetricKind, MetricSource};
 use http::StatusCode;
+use tokio::runtime::Handle;
 
 /// The text exposition format, version 0.0.4.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -151,6 +152,10 @@ impl MetricSource for HttpMetrics {
             })
         });
         let mut all: Vec<_> = requests.collect();
+        if let Ok(runtime) = Handle::try_current() {
+            let (tasks, help) = (runtime.metrics().num_alive_tasks() as u64, "Tasks of this process, whatever they do");
+            all.push(Metric::new("alknet_tasks_alive", MetricKind::Gauge, tasks, help));
+        }
         let help = "HTTP requests whose answer has not begun";
         all.push(Metric::new("alknet_http_requests_running", MetricKind::Gauge, load(&self.running), help));
         for (kind, count) in [("events", &self.events), ("websocket", &self.websockets)] {

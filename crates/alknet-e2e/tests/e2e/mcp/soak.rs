@@ -18,12 +18,12 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/mcp/soak.py
 const CLIENTS: u32 = 2000;
 
 /// How many are killed before that, until memory is what it is with so many at once.
-const WARMING: u32 = 500;
+const WARMING: u32 = 4000;
 
 /// What of memory the allocator may keep for later.
 const SLACK_KIB: u64 = 8 * 1024;
 
-const CONFIG: &str = "[http.mcp]\nmax_sessions_per_peer = 1024\nmax_calls_per_peer = 1024\nsession_idle_seconds = 2\n\
+const CONFIG: &str = "[http.mcp]\nmax_sessions_per_peer = 1024\nmax_calls_per_peer = 1024\nsession_idle_seconds = 5\n\
     resume_seconds = 1\n[endpoint.limits]\nmax_connections_per_address = 4096";
 
 pub(super) fn tests() -> Vec<Test> {
@@ -39,7 +39,6 @@ fn leave_nothing() -> anyhow::Result<()> {
     let before = watcher.settled(None)?;
     kill(node, CLIENTS, 2)?;
     let after = watcher.settled(Some(&before))?;
-    println!("before: {before}; after {CLIENTS} clients: {after}");
     ensure!(after.kib <= before.kib + SLACK_KIB, "memory grew: {before}; then {after}");
     node.still_serves()
 }
@@ -56,7 +55,7 @@ fn kill(node: &Node, count: u32, seed: u32) -> anyhow::Result<()> {
 /// What a node holds.
 struct Held {
     descriptors: usize,
-    threads: usize,
+    tasks: u64,
     kib: u64,
     /// Sessions, calls, streams and requests that are under way.
     under_way: u64,
@@ -64,8 +63,8 @@ struct Held {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { descriptors, threads, kib, under_way } = self;
-        write!(f, "{descriptors} descriptors, {threads} threads, {kib} KiB, {under_way} under way")
+        let Self { descriptors, tasks, kib, under_way } = self;
+        write!(f, "{descriptors} descriptors, {tasks} tasks, {kib} KiB, {under_way} under way")
     }
 }
 
@@ -82,7 +81,8 @@ impl Watcher<'_> {
         until(&format!("that the node has let go of all; it holds {held}"), || {
             let Ok(now) = self.look() else { return false };
             held = now;
-            held.under_way == 0 && before.is_none_or(|before| held.descriptors <= before.descriptors)
+            held.under_way == 0
+                && before.is_none_or(|before| held.descriptors <= before.descriptors && held.tasks <= before.tasks)
         })?;
         Ok(held)
     }
@@ -95,20 +95,20 @@ impl Watcher<'_> {
         };
         Ok(Held {
             descriptors: fs::read_dir(format!("/proc/{}/fd", self.pid))?.count(),
-            threads: usize::try_from(field("Threads")?)?,
             kib: field("RssAnon")?,
-            under_way: self.under_way()?,
+            tasks: self.metrics(&["alknet_tasks_alive"])?,
+            under_way: self.metrics(&["alknet_mcp_", "alknet_runs_running", "alknet_http_streams_open"])?,
         })
     }
 
-    fn under_way(&self) -> anyhow::Result<u64> {
+    /// The sum of all whose names begin so.
+    fn metrics(&self, names: &[&str]) -> anyhow::Result<u64> {
         let url = format!("https://127.0.0.1:{}/metrics", self.node.port);
         let authorization = format!("Authorization: Bearer {}", self.token);
         let output = Command::new("curl").args(["-sk", "--fail", "-H", &authorization, &url]).output()?;
         let text = String::from_utf8(output.stdout)?;
         ensure!(text.contains("alknet_mcp_sessions_open") && text.contains("alknet_runs_running"), "{text}");
-        let counted = ["alknet_mcp_", "alknet_runs_running", "alknet_http_streams_open"];
-        let values = text.lines().filter(|line| counted.iter().any(|name| line.starts_with(name)));
+        let values = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
         values.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<u64>()?)).sum()
     }
 }

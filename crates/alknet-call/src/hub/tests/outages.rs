@@ -175,7 +175,7 @@ async fn of_two_connections_of_a_spoke_the_newest_serves() {
     let id = alice.spawn("a").await;
     let newer = hub.dialed_by(&spoke.handler, "worker-a");
     // The older one may hang for long before anybody notices.
-    until(|| newer.client.pending() == 0 && hub.peers.client("worker-a").is_some_and(|client| client.pending() == 1))
+    until(|| newer.client.pending() == 0 && hub.peers.client("worker-a").is_some_and(|client| client.pending() == 2))
         .await;
     hub.has("a/thing/use").await;
     assert_eq!(alice.uses("a", &id).await.unwrap(), json!({ "used": id }));

@@ -1,6 +1,7 @@
 //! Calling a tool.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alknet_call::{CallError, OperationContext, Schema};
 use futures_core::Stream;
@@ -8,12 +9,16 @@ use futures_util::stream;
 use rmcp::model::{CallToolRequest, CallToolRequestParams, ClientRequest, ProgressNotificationParam, ServerResult};
 use rmcp::service::ServiceError;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::audit::Audit;
 use super::error::{McpError, is_expired, of_protocol, unavailable};
 use super::result::output;
 use super::server::{Credential, Server, credential_of};
 use super::session::{Progressing, Session};
+
+/// How long to wait, once the answer is there, for what the library says later than it should.
+const OVERTAKEN: Duration = Duration::from_millis(20);
 
 /// A tool of a server, ready to be called.
 pub(super) struct McpCall {
@@ -77,25 +82,29 @@ impl McpCall {
         let session = self.session(credential).await?;
         let under_way = session.request_with_progress(request).await;
         let under_way = under_way.map_err(|error| McpError::of_service(&error).into_call_error())?;
-        Ok(Box::new(Following { context: context.clone(), session, under_way }))
+        Ok(Box::new(Following { context: context.clone(), session, under_way, answer: None, last: None }))
     }
 
     /// The next event, and what comes after it.
     async fn follow(&self, mut following: Box<Following>) -> (Result<Value, CallError>, Step) {
-        let Progressing { answer, progress } = &mut following.under_way;
-        let answer = tokio::select! {
-            biased;
-            Some(progress) = progress.recv() => {
+        loop {
+            let progress = match following.next().await {
+                Ok(progress) => progress,
+                Err(answer) => {
+                    if let Err(error) = &*answer {
+                        self.let_go(error, credential_of(&following.context), &following.session).await;
+                    }
+                    return (self.output(*answer).map(|result| json!({ "result": result })), Step::Over);
+                }
+            };
+            // The library may let a later one overtake an earlier one, which then is of no interest any more.
+            if following.last.is_none_or(|last| progress.progress > last) {
+                following.last = Some(progress.progress);
                 let mut event = event(&progress);
                 self.server.scrub.value(&mut event);
                 return (Ok(event), Step::Follow(following));
             }
-            answer = answer.answer() => answer,
-        };
-        if let Err(error) = &answer {
-            self.let_go(error, credential_of(&following.context), &following.session).await;
         }
-        (self.output(answer).map(|result| json!({ "result": result })), Step::Over)
     }
 
     fn request(&self, input: Value) -> Result<ClientRequest, CallError> {
@@ -163,6 +172,35 @@ struct Following {
     context: OperationContext,
     session: Arc<Session>,
     under_way: Progressing,
+    answer: Option<Box<Answer>>,
+    /// How far the tool was when it last told.
+    last: Option<f64>,
+}
+
+type Answer = Result<ServerResult, ServiceError>;
+
+impl Following {
+    /// The next tidings of progress, or else the answer.
+    async fn next(&mut self) -> Result<ProgressNotificationParam, Box<Answer>> {
+        let Progressing { answer, progress } = &mut self.under_way;
+        if self.answer.is_none() {
+            tokio::select! {
+                biased;
+                Some(progress) = progress.recv() => return Ok(progress),
+                answer = answer.answer() => self.answer = Some(Box::new(answer)),
+            }
+        }
+        // The library lets the answer overtake what was said before it.
+        let late = timeout(OVERTAKEN, progress.recv()).await;
+        match (late, self.answer.take()) {
+            (Ok(Some(progress)), answer) => {
+                self.answer = answer;
+                Ok(progress)
+            }
+            (_, Some(answer)) => Err(answer),
+            (_, None) => Err(Box::new(Err(ServiceError::TransportClosed))),
+        }
+    }
 }
 
 fn event(progress: &ProgressNotificationParam) -> Value {

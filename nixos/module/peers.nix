@@ -91,13 +91,23 @@ let
     freeformType = toml.type;
     options = {
       from = mkOption {
-        description = "What it is described in.";
-        type = types.enum [ "openapi" ];
+        description = "What it is described in, or `mcp` for an MCP server, which tells what it has itself.";
+        type = types.enum [
+          "openapi"
+          "mcp"
+        ];
         default = "openapi";
       };
       spec = mkOption {
-        description = "Its description: a file, or an `https://` address.";
-        type = types.either types.path types.str;
+        description = "Its description in OpenAPI: a file, or an `https://` address.";
+        type = types.nullOr (types.either types.path types.str);
+        default = null;
+      };
+      url = mkOption {
+        description = "Where the MCP server is: an `https://` address, or one of this machine.";
+        type = types.nullOr types.str;
+        default = null;
+        example = "https://shop.example/mcp";
       };
       operations = mkOption {
         description = "Which of its operations, by the names that `alknet import list` shows.";

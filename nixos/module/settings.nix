@@ -71,7 +71,7 @@ in
         endpoint.listen = lib.mkDefault [ "[::]:${toString config.port}" ];
         peers = lib.mkIf (config.peers != { }) (lib.mapAttrsToList entry config.peers);
         import = lib.mkIf (config.import != { }) (
-          lib.mapAttrsToList (name: service: { inherit name; } // service) config.import
+          lib.mapAttrsToList (name: service: { inherit name; } // withoutNulls service) config.import
         );
       }
       (lib.mkIf (spokes != { } || config.hub.reexport != [ ]) {

@@ -163,6 +163,26 @@ let
         }
       ];
 
+    "an import from an MCP server has an address and no description" =
+      (settings {
+        import.shop = {
+          from = "mcp";
+          url = "https://shop.example/mcp";
+          operations = [ "list_*" ];
+          credential = "shop";
+          credentials_for.alice = "alices-shop";
+        };
+      }).import == [
+        {
+          name = "shop";
+          from = "mcp";
+          url = "https://shop.example/mcp";
+          operations = [ "list_*" ];
+          credential = "shop";
+          credentials_for.alice = "alices-shop";
+        }
+      ];
+
     "a handler's ALPNs can be asked for, and its settings are its section" =
       let
         config = (host {

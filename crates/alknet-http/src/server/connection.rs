@@ -42,7 +42,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Resolves when the client has gone away, or has ended its side, while it is being answered. For the task that answers.
-    #[cfg(feature = "mcp")]
+    #[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "`/mcp` asks"))]
     pub(crate) async fn hung_up(&self) {
         let listener = self.listener.get().and_then(Weak::upgrade);
         std::future::poll_fn(|cx| listener.as_ref().map_or(std::task::Poll::Pending, |it| it.poll_end(cx))).await;

@@ -9,8 +9,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::environment::Environment;
 
-/// What clients of the Model Context Protocol do and say is in lines of the node's own; the library has many more.
-const DEFAULT_FILTER: &str = "info,rmcp=off";
+const DEFAULT_FILTER: &str = "info";
 
 /// The library of MCP tells of whole messages, and so of whatever is in them. What matters the node says itself.
 const SILENT: &str = "rmcp=off";

@@ -50,7 +50,8 @@ fn terminal(mode: &str) -> anyhow::Result<()> {
     let tools = listing.read()?;
     let names: Vec<_> = tools["tools"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
     let expected = ["node.info", "resources.list", "resources.watch", "services.list", "services.schema", "tty.attach"];
-    ensure!(names.starts_with(&expected) && !names.contains(&"config.reload"), "{names:?}");
+    ensure!(expected.iter().all(|name| names.contains(name)) && !names.contains(&"config.reload"), "{names:?}");
+    ensure!(names.is_sorted(), "{names:?}");
     listing.end()?;
     let mut script = Script::start(script(&served.node, mode, "terminal"), &served.token)?;
     ensure!(script.read()? == json!({ "done": true }));

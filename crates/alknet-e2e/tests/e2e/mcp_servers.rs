@@ -217,7 +217,10 @@ fn denied(bob: &User<'_>, server: &Server) -> anyhow::Result<()> {
 
 /// A client that is killed leaves no tool running, two nodes further.
 fn aborted(alice: &User<'_>, server: &Server) -> anyhow::Result<()> {
-    let mut client = alice.command("/a/shop/hang", &json!({})).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // Over TCP, where the kernel says at once that it is gone.
+    let mut command = alice.command("/a/shop/hang", &json!({}));
+    command.args(["--transport", "tcp"]);
+    let mut client = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let begun = server.wait_for("hang");
     client.kill()?;
     client.wait()?;

@@ -46,6 +46,28 @@ async fn a_server_of_the_new_generation_is_called_and_followed() {
 }
 
 #[tokio::test]
+async fn an_older_server_is_recognized_however_it_answers_what_it_does_not_know() {
+    type Reply = fn(&Value) -> axum::http::Response<Body>;
+    let replies: [Reply; 4] = [
+        |id| answer(id, json!({})),
+        |id| {
+            respond(
+                200,
+                "application/json",
+                json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32601, "message": "?" } }).to_string(),
+            )
+        },
+        |_| respond(404, "text/html", "<html>"),
+        |_| respond(405, "text/plain", ""),
+    ];
+    for (n, reply) in replies.into_iter().enumerate() {
+        let mock =
+            scripted(move |method, message, _| (method == "server/discover").then(|| reply(&message["id"]))).await;
+        assert_eq!(import(&mock.url).tools().await.unwrap().protocol(), "2025-11-25", "the reply {n}");
+    }
+}
+
+#[tokio::test]
 async fn who_gives_a_call_up_leaves_nothing_running() {
     let server = Real::serve().await;
     let node = Node::new(&server.url).await;

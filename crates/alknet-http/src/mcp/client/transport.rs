@@ -11,7 +11,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, RequestId, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage, ServerResult,
+};
 use rmcp::transport::streamable_http_client::{
     SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
 };
@@ -130,7 +132,16 @@ impl McpHttp {
         }
         let body = self.body(response).await?;
         let answer = serde_json::from_slice(&body).map_err(|_| self.odd("its answer is no message of the protocol"))?;
-        Ok(StreamableHttpPostResponse::Json(answer, session))
+        match (probe(&message), &answer) {
+            // Some older servers say yes to whatever they do not know.
+            (Some(id), ServerJsonRpcMessage::Response(response))
+                if !matches!(response.result, ServerResult::DiscoverResult(_)) =>
+            {
+                let unknown = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "the answer tells of no versions", None);
+                Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::error(unknown, Some(id)), None))
+            }
+            _ => Ok(StreamableHttpPostResponse::Json(answer, session)),
+        }
     }
 
     /// An answer that is no success may be an error of the protocol in itself.

@@ -1,6 +1,8 @@
 //! Calls every tool of an MCP server once, through a registry, with values made up for its schema: `mcp_tools URL`. The
 //! conformance suite of the protocol can test it as a client.
 
+#![allow(clippy::print_stdout, reason = "that is what it is for")]
+
 use alknet_call::{Access, CallerInfo, OperationContext, OperationKind, Registry, Schema};
 use alknet_http::{FromMcp, HttpClient, McpOptions, OutboundConfig};
 use anyhow::Context as _;

@@ -65,7 +65,7 @@ pub(super) fn matches(pattern: &OperationPattern, source: &str, name: &Operation
 /// The output is the structured content of a result, checked against the schema that the tool declares; without any, a single
 /// text as a string, or `{"content": […]}`. What a tool itself calls an error is the error `TOOL_ERROR`.
 ///
-/// The secrets for a call are the call's [capabilities](OperationContext::capabilities), and come from nowhere else.
+/// The secrets for a call are the call's [capabilities](alknet_call::OperationContext::capabilities), and come from nowhere else.
 ///
 /// ```no_run
 /// use alknet_call::{Capabilities, OperationAdapter, Registry};

@@ -47,7 +47,7 @@ async fn a_server_of_the_new_generation_is_called_and_followed() {
 
 #[tokio::test]
 async fn an_older_server_is_recognized_however_it_answers_what_it_does_not_know() {
-    type Reply = fn(&Value) -> axum::http::Response<Body>;
+    type Reply = fn(&Value) -> http::Response<Body>;
     let replies: [Reply; 4] = [
         |id| answer(id, json!({})),
         |id| {

@@ -41,7 +41,8 @@ rustPlatform.buildRustPackage {
 
   buildAndTestSubdir = "crates/alknet";
   buildNoDefaultFeatures = !isWhole;
-  buildFeatures = lib.optionals (!isWhole) handlers;
+  # Tools for MCP clients come with HTTP.
+  buildFeatures = lib.optionals (!isWhole) (handlers ++ lib.optional (lib.elem "http" handlers) "mcp");
 
   nativeBuildInputs = [ installShellFiles ];
 

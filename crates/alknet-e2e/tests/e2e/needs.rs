@@ -47,7 +47,7 @@ impl Need {
             Self::PythonMcp => "mcp in target/e2e-python, which scripts/test makes",
             Self::NodeMcp => "the packages of scripts/node in target/e2e-node, which scripts/test installs",
             Self::Chromium => {
-                "chromium, chromium-driver, selenium and zxing-cpp in target/e2e-python and axe-core in target/e2e-node, which scripts/test makes"
+                "chromium, chromium-driver, pillow, selenium and zxing-cpp in target/e2e-python and axe-core in target/e2e-node, which scripts/test makes"
             }
             Self::Nghttp2 => "nghttp and h2load (nghttp2-client)",
             Self::Descriptions => "descriptions of real services in ../shared/openapi",
@@ -79,7 +79,9 @@ impl Need {
             }
             Self::Chromium => {
                 let programs = ["/usr/bin/chromium", "/usr/bin/chromedriver"].map(Path::new);
-                programs.iter().all(|program| program.exists()) && has_modules("selenium zxingcpp") && axe().exists()
+                programs.iter().all(|program| program.exists())
+                    && has_modules("PIL selenium zxingcpp")
+                    && axe().exists()
             }
             Self::Nghttp2 => ["nghttp", "h2load"].into_iter().all(|tool| succeeds(Command::new(tool).arg("--version"))),
             Self::Nginx => crate::stealth::nginx::missing().is_none(),

@@ -75,8 +75,15 @@ class Browser:
         phone = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
 
-    def picture(self, path: pathlib.Path):
-        shot = {"format": "png", "captureBeyondViewport": True}
+    def before_each_page(self, script):
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
+    def picture(self, path: pathlib.Path, selector="html"):
+        place = """
+            const { x, y, width, height } = document.querySelector(arguments[0]).getBoundingClientRect();
+            return { x: x + scrollX, y: y + scrollY, width, height, scale: 1 };
+        """
+        shot = {"format": "png", "captureBeyondViewport": True, "clip": self.script(place, selector)}
         path.write_bytes(base64.b64decode(self.driver.execute_cdp_cmd("Page.captureScreenshot", shot)["data"]))
 
     def axe(self, source):

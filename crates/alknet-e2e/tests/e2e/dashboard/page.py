@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import zxingcpp
 from browser import PATIENCE, Browser
+from PIL import Image
 
 ALKNET, CONFIG, TOKEN_FILE = sys.argv[1:4]
 AXE, QR, OUTPUT = sys.argv[4:] or [None] * 3
@@ -31,6 +32,10 @@ def alknet(*arguments):
 
 def call(node, operation, given):
     return json.loads(alknet("call", node, operation, json.dumps(given), "--token-file", TOKEN_FILE, "--json"))
+
+
+def link(node):
+    return call(node, "/dashboard/open", {})
 
 
 def opens(browser, url):
@@ -134,6 +139,27 @@ def draws_codes(browser):
     assert browser.script(pathlib.Path(QR).read_text() + "\nreturn qrCode(arguments[0]);", "7/A" * 200) is None
 
 
+def invites(browser, url):
+    """What the page makes of a pairing link, with a stand-in for the operation."""
+    link = "alknet://192.168.1.7:4433/" + "bgb4k72" * 7 + "bgb/" + "s3o2kib" * 3 + "s3o2k"
+    stand_in = (pathlib.Path(__file__).parent / "inviting.js").read_text()
+    browser.before_each_page(f"const LINK = {json.dumps(link)};\n{stand_in}")
+    opens(browser, url)
+    browser.fill("#pairing input", "worker")
+    browser.fill("#pairing label + label input", "tty:use metrics:read")
+    browser.press("Enter")
+    browser.until("there is a link", lambda: browser.text("#news") == "There is a link for worker.")
+    assert browser.script("return window.invited") == {"id": "worker", "scopes": ["tty:use", "metrics:read"]}
+    assert f"alknet join {link}" in browser.text("#pairing")
+    for scheme, width in [("light", 1280), ("dark", 390)]:
+        browser.look(scheme, width)
+        path = pathlib.Path(OUTPUT) / f"dashboard-pairing-{scheme}.png"
+        browser.picture(path, "#pairing")
+        read = zxingcpp.read_barcodes(Image.open(path))
+        assert [code.text for code in read] == [link.upper()], (scheme, read)
+        assert not browser.axe(AXE)
+
+
 def ends_with_its_token(browser):
     fingerprint = re.search(r"ed25519:[0-9a-f]{64}", browser.text("#about")).group()
     alknet("token", "revoke", "user", "--all")
@@ -167,6 +193,10 @@ def forwarded(at):
                 draws_codes(browser)
                 ends_a_terminal(browser, terminal)
                 reloads(browser)
+                origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+                with Browser() as other:
+                    invites(other, origin + link(at)["path"])
+                    behaves(other, url)
                 ends_with_its_token(browser)
                 behaves(browser, url)
         finally:

@@ -42,8 +42,9 @@ async function invite(calls, peer, into) {
     const picture = qrPicture(link.toUpperCase(), `A code with the pairing link for ${peer.id}`);
     const copy = make("button", { type: "button" }, "Copy the link");
     copy.onclick = async () => {
-      await navigator.clipboard.writeText(link);
-      news("The link was copied.");
+      // Over plain HTTP from elsewhere there is no clipboard, and a browser may ask first.
+      const copied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
+      news(copied ? "The link was copied." : "The browser does not let the page copy; mark the link instead.");
     };
     const until = expires ? ` It opens once, until ${new Date(expires * 1000).toLocaleString()}.` : "";
     const command = make("p", { className: "code" }, `alknet join ${link}`);

@@ -33,7 +33,12 @@ async function opened(current) {
   attempts = 0;
   round = 0;
   state("Live", "good");
-  await readServices(current);
+  try {
+    await readServices(current);
+  } catch {
+    // The next round asks again, or there is a new connection.
+    round = SERVICES_EVERY - 1;
+  }
   if (may("/resources/watch")) watchResources(current, () => refreshTerminals(current));
   tick(current);
 }

@@ -25,9 +25,10 @@
       default = [
         "node:admin"
         "metrics:read"
+        "dashboard:use"
       ]
       ++ lib.optional config.services.alknet.handlers.tty.enable "tty:*";
-      defaultText = lib.literalMD "`node:admin`, `metrics:read`, and with terminals `tty:*`";
+      defaultText = lib.literalMD "`node:admin`, `metrics:read`, `dashboard:use`, and with terminals `tty:*`";
     };
     serial = lib.mkOption {
       description = "Grows with every release: an update to a smaller one is refused.";

@@ -9,7 +9,7 @@ if [ "$(readlink -f /run/current-system)" != "$system" ]; then
   exit 1
 fi
 
-for _ in {1..60}; do
+while ((SECONDS < 300)); do
   if alknet status --timeout 5 >/dev/null; then
     bootctl set-default "$entry"
     rm -- "$trial"
